@@ -1,0 +1,271 @@
+"""The compiled core: formats, decoding, batches and encoders. Import it through :mod:`vpcflow`."""
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from types import CapsuleType
+from typing import Any, BinaryIO, Literal, final
+
+from vpcflow.errors import ParseError
+
+__version__: str
+build_profile: str
+
+type BytesLike = bytes | bytearray | memoryview
+
+@final
+class Format:
+    """The layout of a flow log: which fields, in which order.
+
+    Args:
+        spec: AWS's log-format string (``${version} ${account-id} …``) or the same names separated by spaces
+            or commas, with hyphens or underscores. Names that AWS may add later are kept as text fields.
+
+    Raises:
+        FormatError: the string is empty, a name is malformed, or a name stands twice.
+    """
+
+    def __new__(cls, spec: str) -> Format: ...
+    @staticmethod
+    def default() -> Format:
+        """AWS's default format: the 14 fields of version 2."""
+
+    @staticmethod
+    def full(version: int) -> Format:
+        """Every VPC field up to a version (2, 3, 4, 5, 7, 8, 9, 10 or 11), in the order of AWS's table."""
+
+    @staticmethod
+    def transit_gateway() -> Format:
+        """The 36 fields of a transit gateway flow log (version 6)."""
+
+    @staticmethod
+    def from_header(line: str | bytes) -> Format:
+        """The format that a header line names. Raises FormatError when the line is no header."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """AWS's field names in order, with hyphens."""
+
+    @property
+    def version(self) -> int | None:
+        """The highest version among the known fields, as AWS would log it; None if no field is known."""
+
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[type[Format], tuple[str]]: ...
+    def __str__(self) -> str:
+        """AWS's log-format string."""
+
+@final
+class Origin:
+    """What the carrier of the bytes knows: it fills in what the records don't say.
+
+    Args:
+        path: path or URL of the object, for ``log.file.path``.
+        input_type: ``log``, ``aws-s3`` or ``aws-cloudwatch``, for ``input.type``.
+        modified: Unix seconds that stand in as ``@timestamp`` where a format has neither start nor end.
+        region: AWS region, for ``cloud.region`` where a record has none.
+        bucket, key: where the object lies in S3.
+    """
+
+    def __new__(
+        cls,
+        *,
+        path: str | None = None,
+        input_type: str = "log",
+        modified: float | None = None,
+        region: str | None = None,
+        bucket: str | None = None,
+        key: str | None = None,
+    ) -> Origin: ...
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def input_type(self) -> str: ...
+    @property
+    def modified(self) -> float | None: ...
+    @property
+    def region(self) -> str | None: ...
+    @property
+    def bucket(self) -> str | None: ...
+    @property
+    def key(self) -> str | None: ...
+
+@final
+class Reader(Iterator[Chunk]):
+    """Decodes one object into chunks of whole lines (or Parquet row groups), in order, at constant memory.
+
+    Text, gzip (any number of members), zstd and Parquet are told apart by their first bytes. Iterating is
+    cheap and sequential; parsing a chunk is the work and can be done on other threads.
+
+    Args:
+        source: path, bytes-like object, or binary file (anything with ``read(n)``; Parquet from a file that
+            can't seek is read into memory).
+        format: layout of the lines; None finds it from the header line, Parquet's names or AWS's layouts.
+        origin: what the carrier knows; by default path and modification time of the file.
+        on_error: what becomes of unreadable lines: ``index`` (a ``pipeline_error`` document in their place),
+            ``skip`` (only in ``Batch.errors``) or ``raise`` (ParseError for the first).
+        chunk_size: bytes of text a chunk.
+
+    Raises:
+        FormatError: from iterating, when the layout can't be told.
+        DecodeError: from iterating, when the bytes can't be decoded further; whatever could be was yielded before.
+        OSError: the file can't be opened or read.
+    """
+
+    def __new__(
+        cls,
+        source: str | PathLike[str] | BytesLike | BinaryIO,
+        *,
+        format: Format | None = None,
+        origin: Origin | None = None,
+        on_error: Literal["index", "skip", "raise"] = "index",
+        chunk_size: int = ...,
+    ) -> Reader: ...
+    def __iter__(self) -> Reader: ...
+    def __next__(self) -> Chunk: ...
+    @property
+    def format(self) -> Format | None:
+        """The layout in force; None before the first chunk."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken from the source so far, compressed as they are there: for progress bars."""
+
+    @property
+    def encoding(self) -> Literal["text", "gzip", "zstd", "parquet"] | None:
+        """How the object is encoded; None before the first chunk."""
+
+@final
+class Chunk:
+    """Undecoded records of one format: the unit of work that a thread takes."""
+
+    def parse(self) -> Batch:
+        """Reads the records. Can be called once; ValueError after that. Raises ParseError with ``on_error="raise"``."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of decompressed text (Parquet: of the row group as stored)."""
+
+@final
+class Batch:
+    """Some flow records of one format, in the order of their object, with what enrichers added."""
+
+    @property
+    def format(self) -> Format: ...
+    @property
+    def origin(self) -> Origin: ...
+    @property
+    def errors(self) -> list[ParseError]:
+        """The lines that could not be read, in order."""
+
+    @property
+    def lines(self) -> int:
+        """Lines that were records or should have been: documents plus skipped errors."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of decompressed text that this batch was read from."""
+
+    def __len__(self) -> int:
+        """Documents: records, and unreadable lines kept as ``pipeline_error`` documents."""
+
+    def to_ecs(
+        self, *, namespace: str = "default", preserve_original: bool = False, tags: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
+        """Nested ECS documents, the same as :meth:`to_ndjson` writes."""
+
+    def to_ndjson(
+        self,
+        *,
+        namespace: str = "default",
+        preserve_original: bool = False,
+        tags: Sequence[str] = (),
+        compression: Literal["gzip", "zstd"] | None = None,
+    ) -> bytes:
+        """One JSON document a line. Compressed, the result is a whole gzip member or zstd frame: they may be strung together."""
+
+    def to_bulk(
+        self,
+        *,
+        ids: Literal["auto", "digest"] = "auto",
+        namespace: str = "default",
+        preserve_original: bool = False,
+        tags: Sequence[str] = (),
+        compression: Literal["gzip"] | None = None,
+    ) -> bytes:
+        """Body of an Elasticsearch ``_bulk`` request: a ``create`` action and a document, a line each, per record.
+
+        With ``ids="digest"`` the ``_id`` is a 128-bit digest of the record and the place where it stood, so that
+        the same object indexed twice gives the same documents once.
+        """
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
+        """Arrow C stream of one record batch; columns have dotted ECS names (``source.ip``)."""
+
+@final
+class ParquetWriter:
+    """Writes batches of any formats into one Parquet file; columns that a batch lacks are null.
+
+    The file appears under its name only on :meth:`close`; before that it is a hidden temporary file beside it.
+
+    Raises:
+        OSError: from any call, when the disk doesn't take it.
+    """
+
+    def __new__(cls, path: str | PathLike[str], *, preserve_original: bool = False) -> ParquetWriter: ...
+    def write(self, batch: Batch) -> None: ...
+    def close(self) -> int:
+        """Finishes the file, puts it in place atomically, and returns its size in bytes."""
+
+    def abort(self) -> None:
+        """Removes what was written."""
+
+@final
+class StoreWriter:
+    """Writes the batches of one input into a store: ``<root>/date=YYYY-MM-DD/<identity>-<n>.parquet``.
+
+    The parts appear together on :meth:`commit`, by atomic renames, and replace whatever parts the same
+    identity had before: indexing an input twice leaves it in the store once.
+
+    Args:
+        root: folder of the store; made when it isn't there.
+        identity: names the input (path, URL): the same input must give the same string.
+    """
+
+    def __new__(cls, root: str | PathLike[str], identity: str, *, preserve_original: bool = False) -> StoreWriter: ...
+    def write(self, batch: Batch) -> None: ...
+    def commit(self) -> list[str]:
+        """Puts the parts in place and returns their paths."""
+
+    def abort(self) -> None:
+        """Removes what was written; the store is as it was."""
+
+def parse(
+    data: BytesLike,
+    *,
+    format: Format | None = None,
+    origin: Origin | None = None,
+    on_error: Literal["index", "skip", "raise"] = "index",
+) -> Batch:
+    """Reads the lines of an object in memory (decompressed or not, as Reader) into one batch.
+
+    Raises:
+        FormatError: the layout can't be told, or it changes in the middle (then use ``vpcflow.read``).
+        DecodeError: the bytes can't be decoded to their end.
+        ParseError: a line can't be read and ``on_error="raise"``.
+    """
+
+def explain(line: str | bytes, *, format: Format | None = None) -> list[tuple[str, str | None, str | None, str]]:
+    """For each field of a line: AWS's name, the value (None for ``-``), the value in words if it has any, the meaning of the field.
+
+    Raises FormatError when the layout can't be told and ParseError when a field can't be read.
+    """
+
+def fields() -> list[tuple[int, str, str, str]]:
+    """Every field that AWS documents: version, name, Parquet type, meaning."""
+
+def columns() -> list[tuple[str, str, str | None]]:
+    """Every column of the Arrow and Parquet form: dotted ECS name, Elasticsearch type, and the SQL (DuckDB) that makes
+    it from the others where the Parquet store leaves it out, else None."""
