@@ -1,0 +1,291 @@
+//! Parquet, as AWS writes it and as others rewrite it → [`Batch`].
+//!
+//! AWS's columns are typed, but nullable in two ways: a missing number is null, a missing text is `-`. Files that went
+//! through other hands have numbers as text, text as dictionaries, times as timestamps: all of that is read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, RecordBatch, StringArray};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{DataType, Field as ArrowField, Schema, TimeUnit};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::reader::ChunkReader;
+
+use super::text::quoted;
+use super::{Chunk, Kind as ChunkKind, Options};
+use crate::batch::{ABSENT, Batch, Column, OnError, Origin, Span, now};
+use crate::error::{Error, RecordError, Result};
+use crate::field::{Kind, MAX_TIME};
+use crate::format::{Format, Name};
+use crate::token;
+
+/// Rows a chunk: as much work as a chunk of text.
+const ROWS: usize = 8192;
+
+/// The rows of an open file.
+pub(super) struct Rows {
+    reader: ParquetRecordBatchReader,
+    format: Arc<Format>,
+    next_row: u64,
+}
+
+impl Rows {
+    pub(super) fn open(file: impl ChunkReader + 'static) -> Result<Rows> {
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = ArrowReaderMetadata::load(&file, options.clone()).map_err(|error| broken(&error))?;
+        let format = Arc::new(format_of(metadata.schema())?);
+        // Text arrives as dictionaries, as the file has it: each distinct value is then looked at once.
+        let as_dictionaries = ArrowReaderMetadata::try_new(
+            metadata.metadata().clone(),
+            options.with_schema(Arc::new(with_dictionaries(metadata.schema()))),
+        );
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, as_dictionaries.unwrap_or(metadata));
+        let reader = builder.with_batch_size(ROWS).build().map_err(|error| broken(&error))?;
+        Ok(Rows { reader, format, next_row: 1 })
+    }
+
+    pub(super) fn format(&self) -> &Arc<Format> {
+        &self.format
+    }
+
+    pub(super) fn next_chunk(&mut self, options: &Options) -> Option<Result<Chunk>> {
+        let rows = match self.reader.next()? {
+            Ok(rows) => rows,
+            Err(error) => return Some(Err(broken(&error))),
+        };
+        let first_row = self.next_row;
+        self.next_row += rows.num_rows() as u64;
+        let (format, origin) = (self.format.clone(), options.origin.clone());
+        Some(Ok(Chunk(ChunkKind::Parquet(ParquetChunk { rows, format, origin, on_error: options.on_error, first_row }))))
+    }
+}
+
+fn broken(error: &dyn fmt::Display) -> Error {
+    Error::Decode(format!("the Parquet data can't be read: {error}"))
+}
+
+fn format_of(schema: &Schema) -> Result<Format> {
+    let names: Option<Vec<Name>> = schema.fields().iter().map(|field| Name::parse(field.name())).collect();
+    let known = |names: &Vec<Name>| names.iter().any(|name| matches!(name, Name::Known(_)));
+    match names.filter(known) {
+        Some(names) => Format::new(names),
+        None => {
+            let columns: Vec<_> = schema.fields().iter().take(4).map(|field| field.name().as_str()).collect();
+            Err(Error::Format(format!(
+                "the columns of the Parquet file ({}, …) are not flow log fields (version, account_id, …)",
+                columns.join(", ")
+            )))
+        }
+    }
+}
+
+fn with_dictionaries(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => {
+            let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+            Arc::new(ArrowField::new(field.name(), dictionary, field.is_nullable()))
+        }
+        _ => field.clone(),
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// Some rows of one file.
+#[derive(Debug)]
+pub(super) struct ParquetChunk {
+    rows: RecordBatch,
+    format: Arc<Format>,
+    origin: Arc<Origin>,
+    on_error: OnError,
+    first_row: u64,
+}
+
+impl ParquetChunk {
+    pub(super) fn nbytes(&self) -> usize {
+        self.rows.get_array_memory_size()
+    }
+
+    pub(super) fn parse(self) -> Result<Batch> {
+        let mut load = Load { text: Vec::new(), problems: Vec::new() };
+        let mut columns = Vec::with_capacity(self.rows.num_columns());
+        for (at, (array, name)) in self.rows.columns().iter().zip(self.format.names()).enumerate() {
+            columns.push(load.column(at, array, name.kind())?);
+        }
+        let Load { text, mut problems } = load;
+        problems.sort_by_key(|&(row, column, _)| (row, column));
+        problems.dedup_by_key(|&mut (row, ..)| row);
+        let escapes = text.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+        let mut batch = Batch {
+            rows: self.rows.num_rows(),
+            format: self.format,
+            origin: self.origin,
+            text: text.into(),
+            columns,
+            lines: Vec::new(),
+            records: Vec::new(),
+            base: 0,
+            offsets: Vec::new(),
+            first_row: self.first_row,
+            escapes,
+            error_rows: Vec::new(),
+            errors: Vec::new(),
+            ingested: now(),
+            nbytes: self.rows.get_array_memory_size(),
+        };
+        for (row, column, (value, reason)) in problems {
+            let raw = rebuilt(&batch, &self.rows, row);
+            batch.error_rows.push((row as u32, batch.errors.len() as u32));
+            batch.errors.push(RecordError {
+                line: self.first_row + row as u64,
+                offset: None,
+                field: Some(batch.format.names()[column].as_str().into()),
+                reason: format!("{value} {reason}").into(),
+                raw: raw.into_bytes().into(),
+            });
+            batch.columns.iter_mut().for_each(|column| column.clear(row));
+        }
+        if self.on_error == OnError::Raise && !batch.errors.is_empty() {
+            return Err(Error::Record(Box::new(batch.errors.swap_remove(0))));
+        }
+        if self.on_error == OnError::Skip {
+            batch.drop_error_rows();
+        }
+        Ok(batch)
+    }
+}
+
+/// A row as a line of text: what was read where it was, otherwise what the file has.
+fn rebuilt(batch: &Batch, rows: &RecordBatch, row: usize) -> String {
+    let good = batch.to_line(row);
+    let values = good.split(' ').zip(rows.columns()).map(|(value, array)| {
+        if value != "-" || array.is_null(row) {
+            return value.to_string();
+        }
+        let text = arrow_cast::display::array_value_to_string(array, row).unwrap_or_default();
+        if text.is_empty() { "-".to_string() } else { text }
+    });
+    values.collect::<Vec<_>>().join(" ")
+}
+
+struct Load {
+    text: Vec<u8>,
+    /// Row, column, and the value with what is wrong about it.
+    problems: Vec<(usize, usize, (String, String))>,
+}
+
+impl Load {
+    fn column(&mut self, at: usize, array: &ArrayRef, kind: Kind) -> Result<Column> {
+        match kind {
+            Kind::Int(max) => self.numbers(at, array, max).map(Column::Int),
+            Kind::Time => self.numbers(at, array, MAX_TIME).map(Column::Int),
+            Kind::Text => {
+                Ok(Column::Text(match self.texts(array)? {
+                    (spans, None) => spans,
+                    (spans, Some(keys)) => spread(&spans, &keys, Span::ABSENT),
+                }))
+            }
+            Kind::Addr => {
+                let (spans, keys) = self.texts(array)?;
+                let values: Vec<_> = spans.iter().map(|span| token::address(span.of(&self.text))).collect();
+                let (spans, mut values) = match keys {
+                    None => (spans, values),
+                    Some(keys) => (spread(&spans, &keys, Span::ABSENT), spread(&values, &keys, None)),
+                };
+                let mut kept = spans;
+                for (row, (span, value)) in kept.iter_mut().zip(&mut values).enumerate() {
+                    if value.is_none() && !span.is_absent() {
+                        let value = quoted(span.of(&self.text));
+                        self.problems.push((row, at, (value, "is not an IPv4 or IPv6 address".into())));
+                        *span = Span::ABSENT;
+                    }
+                }
+                Ok(Column::Addr { spans: kept, values })
+            }
+        }
+    }
+
+    fn numbers(&mut self, at: usize, array: &ArrayRef, max: i64) -> Result<Vec<i64>> {
+        let wrong = || format!("is not a whole number from 0 to {max}");
+        let mut values = Vec::with_capacity(array.len());
+        match array.data_type() {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) | DataType::Binary => {
+                let texts = cast(array, &DataType::Utf8)?;
+                for (row, text) in texts.as_string::<i32>().iter().enumerate() {
+                    let text = text.unwrap_or("-").trim();
+                    let value = token::int(text.as_bytes(), max);
+                    if value.is_none() && !matches!(text, "" | "-") {
+                        self.problems.push((row, at, (quoted(text.as_bytes()), wrong())));
+                    }
+                    values.push(value.unwrap_or(ABSENT));
+                }
+            }
+            _ => {
+                let array = match array.data_type() {
+                    DataType::Timestamp(_, zone) => &cast(array, &DataType::Timestamp(TimeUnit::Second, zone.clone()))?,
+                    _ => array,
+                };
+                let floats = array.data_type().is_floating().then(|| cast(array, &DataType::Float64)).transpose()?;
+                let floats: Option<&Float64Array> = floats.as_ref().map(|floats| floats.as_primitive());
+                let ints = cast(array, &DataType::Int64)?;
+                let ints = ints.as_primitive::<Int64Type>();
+                for row in 0..array.len() {
+                    let value = ints.value(row);
+                    let whole = floats.is_none_or(|floats| floats.value(row).fract() == 0.0);
+                    values.push(if array.is_null(row) {
+                        ABSENT
+                    } else if ints.is_null(row) || !whole || !(0..=max).contains(&value) {
+                        let shown = arrow_cast::display::array_value_to_string(array, row).unwrap_or_default();
+                        self.problems.push((row, at, (shown, wrong())));
+                        ABSENT
+                    } else {
+                        value
+                    });
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// The spans of an array's values, and where it is a dictionary, of its dictionary with the keys.
+    fn texts(&mut self, array: &ArrayRef) -> Result<(Vec<Span>, Option<Vec<Option<usize>>>)> {
+        if let Some(dictionary) = array.as_any().downcast_ref::<DictionaryArray<Int32Type>>() {
+            let values = cast(dictionary.values(), &DataType::Utf8)?;
+            let spans = self.copy(values.as_string())?;
+            let keys = dictionary.keys().iter().map(|key| key.and_then(|key| usize::try_from(key).ok()));
+            return Ok((spans, Some(keys.collect())));
+        }
+        let values = cast(array, &DataType::Utf8)?;
+        Ok((self.copy(values.as_string())?, None))
+    }
+
+    fn copy(&mut self, values: &StringArray) -> Result<Vec<Span>> {
+        let total = self.text.len() + values.value_data().len();
+        if u32::try_from(total).is_err() {
+            return Err(broken(&format!("{ROWS} rows with more than 4 GiB of text")));
+        }
+        let spans = values.iter().map(|value| match value.map(str::trim) {
+            None | Some("" | "-") => Span::ABSENT,
+            Some(value) => {
+                let span = Span { start: self.text.len() as u32, len: value.len() as u32 };
+                self.text.extend_from_slice(value.as_bytes());
+                span
+            }
+        });
+        Ok(spans.collect())
+    }
+}
+
+fn spread<T: Copy>(values: &[T], keys: &[Option<usize>], absent: T) -> Vec<T> {
+    keys.iter().map(|key| key.map_or(absent, |key| values[key])).collect()
+}
+
+/// Casts, and fails where a value does not survive it, but for numbers, whose range is checked after.
+fn cast(array: &dyn Array, to: &DataType) -> Result<ArrayRef> {
+    let options = CastOptions { safe: *to == DataType::Int64, ..CastOptions::default() };
+    cast_with_options(array, to, &options).map_err(|error| broken(&error))
+}

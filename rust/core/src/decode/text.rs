@@ -1,0 +1,307 @@
+//! Lines of text → [`Batch`].
+//!
+//! Two passes. The first finds the tokens of every line and stores where each starts: one row of `starts` a line, the
+//! token `i` reaching from `starts[i]` to the byte before `starts[i + 1] - 1`. Lines that are not separated by single
+//! spaces (double spaces, tabs) or are wrapped in JSON are rewritten behind the text first, so that the second pass
+//! sees no difference. The second pass goes over the columns one by one, which keeps its inner loops free of branches on
+//! the kind of field. A line that can't be read keeps its row, with every value absent.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::batch::{ABSENT, Batch, Column, OnError, Origin, Span, lossless, now};
+use crate::decode::wrapped;
+use crate::error::{Error, RecordError, Result};
+use crate::field::{Kind, MAX_TIME};
+use crate::format::Format;
+use crate::token;
+
+/// Whole lines of one format.
+#[derive(Debug)]
+pub(crate) struct TextChunk {
+    pub(crate) text: Vec<u8>,
+    pub(crate) format: Arc<Format>,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) on_error: OnError,
+    /// Offset of the text's first byte in the decompressed object.
+    pub(crate) base: u64,
+    /// Number of the text's first line.
+    pub(crate) first_line: u64,
+    /// Why the last line is not whole, if it isn't.
+    pub(crate) cut: Option<String>,
+}
+
+impl TextChunk {
+    pub(crate) fn parse(self) -> Result<Batch> {
+        let nbytes = self.text.len();
+        let mut tokens = Tokens::find(&self);
+        let mut text = self.text;
+        text.append(&mut tokens.rewritten);
+
+        let columns = self.format.names().iter().enumerate();
+        let mut columns: Vec<Column> =
+            columns.map(|(at, name)| tokens.column(&text, at, name.kind())).collect();
+        for &row in tokens.problems.keys() {
+            columns.iter_mut().for_each(|column| column.clear(row as usize));
+        }
+
+        let mut line = self.first_line;
+        let mut counted = 0;
+        let mut errors = Vec::with_capacity(tokens.problems.len());
+        let mut error_rows = Vec::with_capacity(tokens.problems.len());
+        for (&row, (column, reason)) in &tokens.problems {
+            let span = tokens.lines[row as usize];
+            line += memchr::memchr_iter(b'\n', &text[counted..span.start as usize]).count() as u64;
+            counted = span.start as usize;
+            error_rows.push((row, errors.len() as u32));
+            errors.push(RecordError {
+                line,
+                offset: Some(self.base + u64::from(span.start)),
+                field: column.map(|at| self.format.names()[at].as_str().into()),
+                reason: reason.as_str().into(),
+                raw: span.of(&text).into(),
+            });
+        }
+        if self.on_error == OnError::Raise && !errors.is_empty() {
+            return Err(Error::Record(Box::new(errors.swap_remove(0))));
+        }
+        let escapes = needs_escapes(&text);
+        let mut batch = Batch {
+            rows: tokens.lines.len(),
+            format: self.format,
+            origin: self.origin,
+            text: text.into(),
+            columns,
+            lines: tokens.lines,
+            records: tokens.records,
+            base: self.base,
+            offsets: Vec::new(),
+            first_row: 0,
+            escapes,
+            error_rows,
+            errors,
+            ingested: now(),
+            nbytes,
+        };
+        if self.on_error == OnError::Skip {
+            batch.drop_error_rows();
+        }
+        Ok(batch)
+    }
+}
+
+/// Column at fault (`None`: the whole line) and what is wrong.
+type Problem = (Option<usize>, String);
+
+struct Tokens {
+    /// `width + 1` starts a row.
+    starts: Vec<u32>,
+    width: usize,
+    lines: Vec<Span>,
+    records: Vec<Span>,
+    /// By row; the first problem of a row is kept.
+    problems: BTreeMap<u32, Problem>,
+    /// What goes behind the text.
+    rewritten: Vec<u8>,
+}
+
+impl Tokens {
+    fn find(chunk: &TextChunk) -> Tokens {
+        let text = chunk.text.as_slice();
+        let width = chunk.format.names().len();
+        // A guess that is right for most formats spares the vectors their growth.
+        let guess = text.len() / (width * 6) + 1;
+        let mut tokens = Tokens {
+            starts: Vec::with_capacity(guess * (width + 1)),
+            width,
+            lines: Vec::with_capacity(guess),
+            records: Vec::new(),
+            problems: BTreeMap::new(),
+            rewritten: Vec::new(),
+        };
+        let all_utf8 = simdutf8::basic::from_utf8(text).is_ok();
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+            let (from, to) = trim(text, start, end);
+            start = end + 1;
+            if from == to {
+                continue;
+            }
+            tokens.line(chunk, from, to, all_utf8);
+        }
+        if let (Some(why), Some(last)) = (&chunk.cut, tokens.lines.len().checked_sub(1)) {
+            tokens.problems.insert(last as u32, (None, why.clone()));
+        }
+        tokens
+    }
+
+    fn line(&mut self, chunk: &TextChunk, from: usize, to: usize, all_utf8: bool) {
+        let text = chunk.text.as_slice();
+        let line = &text[from..to];
+        if line[0] == b'{' {
+            return self.wrapped_line(chunk, from, to);
+        }
+        let row = self.lines.len() as u32;
+        self.lines.push(Span { start: from as u32, len: line.len() as u32 });
+        if !self.records.is_empty() {
+            self.records.push(Span { start: from as u32, len: line.len() as u32 });
+        }
+        if !all_utf8 && std::str::from_utf8(line).is_err() {
+            return self.fail(row, None, "the line is not UTF-8".into());
+        }
+        if !self.split(from as u32, line) {
+            self.split_loosely(row, text.len(), line);
+        }
+    }
+
+    /// The usual case: tokens separated by one space each. Otherwise leaves `starts` as it was and says no.
+    fn split(&mut self, from: u32, line: &[u8]) -> bool {
+        let before = self.starts.len();
+        let mut start = from;
+        self.starts.push(start);
+        for at in memchr::memchr_iter(b' ', line) {
+            let next = from + at as u32 + 1;
+            if next == start + 1 {
+                self.starts.truncate(before);
+                return false;
+            }
+            self.starts.push(next);
+            start = next;
+        }
+        self.starts.push(from + line.len() as u32 + 1);
+        let fine = self.starts.len() - before == self.width + 1;
+        if !fine {
+            self.starts.truncate(before);
+        }
+        fine
+    }
+
+    /// Runs of blanks and tabs: rewrites the line, or finds that it has another number of fields.
+    fn split_loosely(&mut self, row: u32, text_len: usize, line: &[u8]) {
+        let words = || line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let found = words().count();
+        if found != self.width {
+            let expected = self.width;
+            return self.fail(row, None, format!("the line has {found} fields, its format {expected}"));
+        }
+        for word in words() {
+            self.starts.push((text_len + self.rewritten.len()) as u32);
+            self.rewritten.extend_from_slice(word);
+            self.rewritten.push(b' ');
+        }
+        self.starts.push((text_len + self.rewritten.len()) as u32);
+    }
+
+    /// `{"message": "2 123456789010 …"}`: the record is put behind the text and split there.
+    fn wrapped_line(&mut self, chunk: &TextChunk, from: usize, to: usize) {
+        let row = self.lines.len() as u32;
+        let raw = Span { start: from as u32, len: (to - from) as u32 };
+        let unwrapped = wrapped::message(&chunk.text[from..to]);
+        if let Ok(message) = &unwrapped {
+            if message.trim().is_empty() || Format::from_header(message).is_some_and(|header| header == *chunk.format) {
+                return;
+            }
+        }
+        if self.records.is_empty() {
+            self.records.clone_from(&self.lines);
+        }
+        self.lines.push(raw);
+        self.records.push(raw);
+        match unwrapped {
+            Err(reason) => self.fail(row, None, reason),
+            Ok(message) => {
+                let message = message.trim();
+                let start = (chunk.text.len() + self.rewritten.len()) as u32;
+                self.rewritten.extend_from_slice(message.as_bytes());
+                self.rewritten.push(b' ');
+                self.records[row as usize] = Span { start, len: message.len() as u32 };
+                if !self.split(start, message.as_bytes()) {
+                    self.split_loosely(row, chunk.text.len(), message.as_bytes());
+                }
+            }
+        }
+    }
+
+    /// Gives the row nothing but absent tokens.
+    fn fail(&mut self, row: u32, column: Option<usize>, reason: String) {
+        self.problems.entry(row).or_insert((column, reason));
+        self.starts.extend(std::iter::repeat_n(0, self.width + 1));
+    }
+
+    fn column(&mut self, text: &[u8], at: usize, kind: Kind) -> Column {
+        let rows = self.lines.len();
+        let stride = self.width + 1;
+        let spans = self.starts.chunks_exact(stride).map(|starts| Span {
+            start: starts[at],
+            // A failed row has zeros only.
+            len: starts[at + 1].saturating_sub(starts[at] + 1),
+        });
+        let absent = |token: &[u8]| token.is_empty() || token == b"-";
+        let mut problems = Vec::new();
+        let column = match kind {
+            Kind::Text => {
+                let present = |span: Span| if span.of(text) == b"-" { Span::ABSENT } else { span };
+                Column::Text(spans.map(present).collect())
+            }
+            Kind::Int(_) | Kind::Time => {
+                let max = if let Kind::Int(max) = kind { max } else { MAX_TIME };
+                let mut values = Vec::with_capacity(rows);
+                for (row, span) in spans.enumerate() {
+                    let token = span.of(text);
+                    values.push(token::int(token, max).unwrap_or_else(|| {
+                        if !absent(token) {
+                            problems.push((row, format!("{} is not a whole number from 0 to {max}", quoted(token))));
+                        }
+                        ABSENT
+                    }));
+                }
+                Column::Int(values)
+            }
+            Kind::Addr => {
+                let mut kept = Vec::with_capacity(rows);
+                let mut values: Vec<Option<IpAddr>> = Vec::with_capacity(rows);
+                for (row, span) in spans.enumerate() {
+                    let token = span.of(text);
+                    let value = token::address(token);
+                    if value.is_none() && !absent(token) {
+                        problems.push((row, format!("{} is not an IPv4 or IPv6 address", quoted(token))));
+                    }
+                    kept.push(if value.is_some() { span } else { Span::ABSENT });
+                    values.push(value);
+                }
+                Column::Addr { spans: kept, values }
+            }
+        };
+        for (row, reason) in problems {
+            self.problems.entry(row as u32).or_insert((Some(at), reason));
+        }
+        column
+    }
+}
+
+/// A token for an error message, shortened.
+pub(crate) fn quoted(token: &[u8]) -> String {
+    let text = lossless(&token[..token.len().min(80)]);
+    if token.len() > 80 { format!("{text:?}…") } else { format!("{text:?}") }
+}
+
+/// Takes blanks, tabs and CR off both ends.
+fn trim(text: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
+    let blank = |byte: u8| matches!(byte, b' ' | b'\t' | b'\r');
+    while start < end && blank(text[end - 1]) {
+        end -= 1;
+    }
+    while start < end && blank(text[start]) {
+        start += 1;
+    }
+    (start, end)
+}
+
+/// Whether JSON would have to escape anything but the line ends. One pass that the compiler vectorises.
+fn needs_escapes(text: &[u8]) -> bool {
+    text.chunks(1024).any(|part| {
+        let special = |byte: u8| (byte < 0x20 && byte != b'\n') || byte == b'"' || byte == b'\\';
+        part.iter().fold(0u8, |found, &byte| found | u8::from(special(byte))) != 0
+    })
+}

@@ -1,0 +1,67 @@
+//! Action lines of an Elasticsearch `_bulk` body. Data streams take `create` only.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::batch::Batch;
+
+/// Where document ids come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ids {
+    /// Elasticsearch makes them.
+    #[default]
+    Auto,
+    /// A 128-bit digest of the record and where it stood: the same object indexed twice gives the same ids.
+    Digest,
+}
+
+/// Writes action lines.
+pub(super) struct Actions<'a> {
+    batch: &'a Batch,
+    ids: Ids,
+    /// Digest of the object's name, then place and text of the line.
+    input: Vec<u8>,
+}
+
+const OBJECT: usize = 16;
+
+impl<'a> Actions<'a> {
+    pub(super) fn new(batch: &'a Batch, ids: Ids) -> Actions<'a> {
+        let origin = &batch.origin;
+        // An object in S3 is the same whatever way led to it.
+        let name = match (&origin.bucket, &origin.key) {
+            (Some(bucket), Some(key)) => format!("s3://{bucket}/{key}"),
+            _ => origin.path.clone().unwrap_or_default(),
+        };
+        Actions { batch, ids, input: xxh3_128(name.as_bytes()).to_le_bytes().to_vec() }
+    }
+
+    pub(super) fn write(&mut self, row: usize, out: &mut Vec<u8>) {
+        match self.ids {
+            Ids::Auto => out.extend_from_slice(b"{\"create\":{}}\n"),
+            Ids::Digest => {
+                out.extend_from_slice(b"{\"create\":{\"_id\":\"");
+                let digest = self.digest(row).to_be_bytes();
+                let mut text = [0; 22];
+                // 16 bytes are 22 characters.
+                if URL_SAFE_NO_PAD.encode_slice(digest, &mut text).is_ok() {
+                    out.extend_from_slice(&text);
+                }
+                out.extend_from_slice(b"\"}}\n");
+            }
+        }
+    }
+
+    fn digest(&mut self, row: usize) -> u128 {
+        self.input.truncate(OBJECT);
+        if let (Some(line), Some(offset)) = (self.batch.lines.get(row), self.batch.offset(row)) {
+            self.input.extend_from_slice(&offset.to_le_bytes());
+            self.input.extend_from_slice(line.of(&self.batch.text));
+        } else {
+            self.input.extend_from_slice(&(self.batch.first_row + row as u64).to_le_bytes());
+            self.input.extend_from_slice(self.batch.to_line(row).as_bytes());
+        }
+        xxh3_128(&self.input)
+    }
+}

@@ -1,0 +1,83 @@
+//! Community ID flow hashing, version 1, seed 0: <https://github.com/corelight/community-id-spec>.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// Characters of an id: `1:` and 20 bytes in base64.
+pub(crate) const LEN: usize = 30;
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
+const SCTP: u8 = 132;
+
+/// The id of a flow; `None` when the two addresses are not of one family.
+///
+/// Flow logs have no ICMP type. As the integration does, an ICMP flow counts as an echo request, whose
+/// counterpart is the echo reply: (8, 0) in IPv4, (128, 129) in IPv6.
+pub fn community_id(
+    source: IpAddr, destination: IpAddr, protocol: u8, source_port: u16, destination_port: u16,
+) -> Option<[u8; LEN]> {
+    let ports = match protocol {
+        ICMP => Some((8, 0)),
+        ICMPV6 => Some((128, 129)),
+        TCP | UDP | SCTP => Some((source_port, destination_port)),
+        _ => None,
+    };
+    let (from, to) = ports.unwrap_or((0, 0));
+    // seed (2), both addresses, protocol, padding, and the ports where the protocol has some
+    let mut input = [0u8; 2 + 16 + 16 + 2 + 4];
+    let size = match (source, destination) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => put(&mut input, &a.octets(), &b.octets(), protocol, from, to),
+        (IpAddr::V6(a), IpAddr::V6(b)) => put(&mut input, &a.octets(), &b.octets(), protocol, from, to),
+        _ => return None,
+    };
+    let size = if ports.is_some() { size } else { size - 4 };
+    let digest = Sha1::digest(&input[..size]);
+    let mut id = *b"1:                            ";
+    STANDARD.encode_slice(digest, &mut id[2..]).ok()?;
+    Some(id)
+}
+
+/// Lays the flow out with its smaller end first, so that both directions give one id.
+fn put<const N: usize>(out: &mut [u8; 40], a: &[u8; N], b: &[u8; N], protocol: u8, from: u16, to: u16) -> usize {
+    let ((a, from), (b, to)) = if (a, from) <= (b, to) { ((a, from), (b, to)) } else { ((b, to), (a, from)) };
+    out[2..2 + N].copy_from_slice(a);
+    out[2 + N..2 + 2 * N].copy_from_slice(b);
+    out[2 + 2 * N] = protocol;
+    out[4 + 2 * N..6 + 2 * N].copy_from_slice(&from.to_be_bytes());
+    out[6 + 2 * N..8 + 2 * N].copy_from_slice(&to.to_be_bytes());
+    8 + 2 * N
+}
+
+#[cfg(test)]
+mod tests {
+    use super::community_id;
+
+    fn id(source: &str, destination: &str, protocol: u8, ports: (u16, u16)) -> Option<String> {
+        let id = community_id(source.parse().unwrap(), destination.parse().unwrap(), protocol, ports.0, ports.1)?;
+        Some(String::from_utf8(id.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn published_ids() {
+        let tcp = id("128.232.110.120", "66.35.250.204", 6, (34855, 80));
+        assert_eq!(tcp.as_deref(), Some("1:LQU9qZlK+B5F3KDmev6m5PMibrg="));
+        assert_eq!(id("66.35.250.204", "128.232.110.120", 6, (80, 34855)), tcp);
+        let udp = id("192.168.1.52", "8.8.8.8", 17, (54585, 53));
+        assert_eq!(udp.as_deref(), Some("1:d/FP5EW3wiY1vCndhwleRRKHowQ="));
+        let echo = id("192.168.0.89", "192.168.0.1", 1, (0, 0));
+        assert_eq!(echo.as_deref(), Some("1:X0snYXpgwiv9TZtqg64sgzUn6Dk="));
+        let same = id("89.160.20.156", "89.160.20.156", 6, (20641, 22));
+        assert_eq!(same.as_deref(), Some("1:CEGBlG6oEeW2Y5LLdr9GONITz00="));
+    }
+
+    #[test]
+    fn families_don_t_mix() {
+        assert_eq!(id("10.0.0.1", "::1", 6, (1, 2)), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! Batches as Elastic Common Schema documents.
+
+mod bulk;
+mod community_id;
+mod json;
+mod mapping;
+mod percent;
+mod protocol;
+mod tcp_flags;
+mod value;
+
+pub use bulk::Ids;
+pub use community_id::community_id;
+pub use mapping::{Type, columns};
+pub use protocol::keyword as protocol_keyword;
+pub use value::Value;
+
+pub(crate) use mapping::{Mapped, Source, mapping};
+pub(crate) use value::Context;
+
+use crate::batch::Batch;
+
+/// What is asked of documents.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `data_stream.namespace`.
+    pub namespace: String,
+    /// Whether `event.original` holds every line, not just the unreadable ones.
+    pub preserve_original: bool,
+    /// Tags behind vpcflow's own.
+    pub tags: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { namespace: "default".into(), preserve_original: false, tags: Vec::new() }
+    }
+}
+
+impl Batch {
+    /// Appends one JSON document a line.
+    pub fn write_ndjson(&self, options: &Options, out: &mut Vec<u8>) {
+        json::Writer::new(&Context::new(self, options)).documents(out, |_, _| {});
+    }
+
+    /// Appends the body of an Elasticsearch `_bulk` request.
+    pub fn write_bulk(&self, options: &Options, ids: Ids, out: &mut Vec<u8>) {
+        let mut actions = bulk::Actions::new(self, ids);
+        json::Writer::new(&Context::new(self, options)).documents(out, |row, out| actions.write(row, out));
+    }
+
+    /// Calls `visit` with path and value of every field of every document, in document order. The paths are dotted.
+    pub fn visit<'a>(&'a self, options: &'a Options, mut visit: impl FnMut(usize, usize, &str, Value<'a>)) {
+        let context = Context::new(self, options);
+        let mapping = mapping(&self.format);
+        for row in 0..self.rows {
+            for (at, field) in mapping.iter().enumerate() {
+                match context.value(&field.source, row) {
+                    Value::Absent => {}
+                    value => visit(row, at, &field.path, value),
+                }
+            }
+        }
+    }
+}
+
+/// The document paths of a batch's format, in document order: what `visit` counts by.
+pub fn paths(batch: &Batch) -> Vec<String> {
+    mapping(&batch.format).into_iter().map(|field| field.path.into_owned()).collect()
+}

@@ -1,0 +1,98 @@
+//! What the fields of one line mean.
+
+use crate::batch::{ABSENT, Batch, Column};
+use crate::ecs::protocol_keyword;
+use crate::field::{Field, Kind};
+use crate::format::Name;
+use crate::time::Clock;
+
+/// One field of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// AWS's name.
+    pub name: String,
+    /// The value as logged; `None` for `-`.
+    pub value: Option<String>,
+    /// The value in words, where it has any.
+    pub words: Option<String>,
+    /// What the field says.
+    pub meaning: &'static str,
+}
+
+/// Explains a row of a batch, field by field.
+pub fn explain(batch: &Batch, row: usize) -> Vec<Explained> {
+    let columns = batch.format().names().iter().zip(&batch.columns);
+    columns
+        .map(|(name, column)| {
+            let field = if let Name::Known(field) = name { Some(*field) } else { None };
+            let (value, words) = match column {
+                Column::Int(values) if values[row] == ABSENT => (None, None),
+                Column::Int(values) => (Some(values[row].to_string()), field.and_then(|field| number(field, values[row]))),
+                Column::Addr { spans, .. } | Column::Text(spans) if spans[row].is_absent() => (None, None),
+                Column::Addr { spans, .. } | Column::Text(spans) => {
+                    let value = batch.str(spans[row]);
+                    (Some(value.to_string()), field.and_then(|field| text(field, value)).map(str::to_string))
+                }
+            };
+            let meaning = field.map_or("A field that this version of vpcflow doesn't know", Field::meaning);
+            Explained { name: name.as_str().to_string(), value, words, meaning }
+        })
+        .collect()
+}
+
+fn number(field: Field, value: i64) -> Option<String> {
+    match field {
+        Field::Protocol => protocol_keyword(value).map(str::to_string),
+        Field::TcpFlags => Some(flags(value)),
+        Field::TrafficPath => path(value).map(str::to_string),
+        Field::EncryptionStatus => {
+            let words = ["not encrypted", "encrypted by Nitro", "encrypted by the application", "encrypted by both"];
+            usize::try_from(value).ok().and_then(|at| words.get(at)).map(ToString::to_string)
+        }
+        _ if field.kind() == Kind::Time => Some(Clock::new().to_string(value * 1000)),
+        _ => None,
+    }
+}
+
+fn flags(value: i64) -> String {
+    let names: Vec<_> = [(1, "FIN"), (2, "SYN"), (4, "RST"), (8, "PSH"), (16, "ACK"), (32, "URG")]
+        .into_iter()
+        .filter(|(bit, _)| value & bit != 0)
+        .map(|(_, name)| name)
+        .collect();
+    let side = match (value & 2 != 0, value & 16 != 0) {
+        (true, false) => " (from the side that opened the connection)",
+        (true, true) => " (from the side that answered)",
+        _ => "",
+    };
+    if names.is_empty() { "none worth logging".to_string() } else { names.join(" ") + side }
+}
+
+fn path(value: i64) -> Option<&'static str> {
+    Some(match value {
+        1 => "to another resource in the same VPC",
+        2 => "through an internet gateway or a gateway VPC endpoint",
+        3 => "through a virtual private gateway",
+        4 => "through VPC peering within the region",
+        5 => "through VPC peering with another region",
+        6 => "through a local gateway",
+        7 => "through a gateway VPC endpoint (Nitro instances)",
+        8 => "through an internet gateway (Nitro instances)",
+        _ => return None,
+    })
+}
+
+fn text(field: Field, value: &str) -> Option<&'static str> {
+    Some(match (field, value) {
+        (Field::Action, "ACCEPT") => "allowed",
+        (Field::Action, "REJECT") => "refused by a security group or network ACL, or after the connection was closed",
+        (Field::LogStatus, "NODATA") => "no traffic in the interval",
+        (Field::LogStatus, "SKIPDATA") => "records were skipped: the interval is incomplete",
+        (Field::RejectReason, "BPA") => "VPC Block Public Access",
+        (Field::RejectReason, "EC") => "VPC Encryption Controls",
+        (Field::FlowDirection, "ingress") => "into the interface",
+        (Field::FlowDirection, "egress") => "out of the interface",
+        (Field::AccountId, "unknown") => "the interface was made by an AWS service",
+        _ => return None,
+    })
+}

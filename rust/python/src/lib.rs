@@ -1,0 +1,30 @@
+//! The Python face of the core: module `vpcflow._core`. No logic of its own.
+
+mod batch;
+mod errors;
+mod format;
+mod reader;
+mod writers;
+
+use pyo3::prelude::*;
+
+/// The compiled core of vpcflow.
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use crate::batch::{Batch, parse};
+    #[pymodule_export]
+    use crate::format::{Format, Origin, columns, explain, fields};
+    #[pymodule_export]
+    use crate::reader::{Chunk, Reader};
+    #[pymodule_export]
+    use crate::writers::{ParquetWriter, StoreWriter};
+
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("build_profile", if cfg!(debug_assertions) { "debug" } else { "release" })
+    }
+}
