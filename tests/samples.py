@@ -190,8 +190,23 @@ REAL: dict[str, list[str]] = {
 
 ACCEPTED, REJECTED = GUIDE["accepted and rejected"][1]
 NUMBERS = frozenset(
-    "version srcport dstport protocol packets bytes start end tcp-flags traffic-path packets-lost-no-route "
-    "packets-lost-blackhole packets-lost-mtu-exceeded packets-lost-ttl-expired encryption-status".split()
+    [
+        "version",
+        "srcport",
+        "dstport",
+        "protocol",
+        "packets",
+        "bytes",
+        "start",
+        "end",
+        "tcp-flags",
+        "traffic-path",
+        "packets-lost-no-route",
+        "packets-lost-blackhole",
+        "packets-lost-mtu-exceeded",
+        "packets-lost-ttl-expired",
+        "encryption-status",
+    ]
 )
 LONGS = frozenset(name for name in NUMBERS if name in {"packets", "bytes", "start", "end"} or "lost" in name)
 

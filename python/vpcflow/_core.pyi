@@ -2,15 +2,32 @@
 
 from collections.abc import Iterator, Sequence
 from os import PathLike
-from types import CapsuleType
-from typing import Any, BinaryIO, Literal, final
+from typing import Any, BinaryIO, Literal, TypeAlias, final
+
+from typing_extensions import CapsuleType
 
 from vpcflow.errors import ParseError
+
+__all__ = [
+    "Batch",
+    "Chunk",
+    "Format",
+    "Origin",
+    "ParquetWriter",
+    "Reader",
+    "StoreWriter",
+    "__version__",
+    "build_profile",
+    "columns",
+    "explain",
+    "fields",
+    "parse",
+]
 
 __version__: str
 build_profile: str
 
-type BytesLike = bytes | bytearray | memoryview
+_BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 @final
 class Format:
@@ -116,7 +133,7 @@ class Reader(Iterator[Chunk]):
 
     def __new__(
         cls,
-        source: str | PathLike[str] | BytesLike | BinaryIO,
+        source: str | PathLike[str] | _BytesLike | BinaryIO,
         *,
         format: Format | None = None,
         origin: Origin | None = None,
@@ -234,7 +251,9 @@ class StoreWriter:
         identity: names the input (path, URL): the same input must give the same string.
     """
 
-    def __new__(cls, root: str | PathLike[str], identity: str, *, preserve_original: bool = False) -> StoreWriter: ...
+    def __new__(
+        cls, root: str | PathLike[str], identity: str, *, preserve_original: bool = False
+    ) -> StoreWriter: ...
     def write(self, batch: Batch) -> None: ...
     def commit(self) -> list[str]:
         """Puts the parts in place and returns their paths."""
@@ -243,7 +262,7 @@ class StoreWriter:
         """Removes what was written; the store is as it was."""
 
 def parse(
-    data: BytesLike,
+    data: _BytesLike,
     *,
     format: Format | None = None,
     origin: Origin | None = None,
@@ -257,7 +276,9 @@ def parse(
         ParseError: a line can't be read and ``on_error="raise"``.
     """
 
-def explain(line: str | bytes, *, format: Format | None = None) -> list[tuple[str, str | None, str | None, str]]:
+def explain(
+    line: str | bytes, *, format: Format | None = None
+) -> list[tuple[str, str | None, str | None, str]]:
     """For each field of a line: AWS's name, the value (None for ``-``), the value in words if it has any, the meaning of the field.
 
     Raises FormatError when the layout can't be told and ParseError when a field can't be read.
@@ -268,4 +289,5 @@ def fields() -> list[tuple[int, str, str, str]]:
 
 def columns() -> list[tuple[str, str, str | None]]:
     """Every column of the Arrow and Parquet form: dotted ECS name, Elasticsearch type, and the SQL (DuckDB) that makes
-    it from the others where the Parquet store leaves it out, else None."""
+    it from the others where the Parquet store leaves it out, else None.
+    """

@@ -60,6 +60,7 @@ def connect(
         SinkError: nobody answers, or the server is not able to.
     """
     import elastic_transport
+
     from elasticsearch import ApiError, Elasticsearch
 
     class RawNdjson(elastic_transport.NdjsonSerializer):

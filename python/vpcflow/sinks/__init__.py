@@ -1,0 +1,96 @@
+"""Where documents go."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from vpcflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vpcflow.sinks.base import Sink
+    from vpcflow.sinks.ndjson import Options
+
+__all__ = ["DEFAULT_TARGET", "open_sink", "without_userinfo"]
+
+DEFAULT_TARGET = "vpcflow-data"
+
+_LINES = re.compile(r"\.(ndjson|jsonl|json)(\.gz|\.zst)?$", re.IGNORECASE)
+_KNOWN = "a folder (a Parquet store), .parquet, .ndjson, .jsonl or .json (also with .gz or .zst), - or https://host:9200"
+
+
+def open_sink(
+    target: str | os.PathLike[str],
+    *,
+    namespace: str = "default",
+    ids: Literal["auto", "digest"] | None = None,
+    preserve_original: bool = False,
+    tags: Sequence[str] = (),
+) -> Sink:
+    """The sink that a target names.
+
+    Args:
+        target: ``https://host:9200`` is Elasticsearch; a folder, or a name without suffix, is a Parquet
+            store; ``.ndjson``, ``.jsonl`` or ``.json``, also with ``.gz`` or ``.zst``, and ``.parquet`` are
+            files; ``-`` is standard output.
+        namespace: of the data stream.
+        ids: how Elasticsearch's document ids are made; None is ``auto``.
+        preserve_original: keep each line in ``event.original``.
+        tags: for ``tags``, besides vpcflow's own.
+
+    Raises:
+        ConfigError: the target is none of these, or can't be written there.
+    """
+    text = os.fspath(target)
+    if re.match(r"https?://", text, re.IGNORECASE):
+        from vpcflow.sinks.elasticsearch import ElasticsearchSink
+
+        return ElasticsearchSink(
+            text, namespace=namespace, ids=ids or "auto", preserve_original=preserve_original, tags=tags
+        )
+    if "://" in text:
+        raise ConfigError(f"{without_userinfo(text)}: is not a target; targets are {_KNOWN}")
+    if ids is not None:
+        raise ConfigError(f"ids={ids} is for Elasticsearch; {text} has no document ids")
+    lines = _LINES.search(text)
+    if text == "-" or (lines and not Path(text).is_dir()):
+        from vpcflow.sinks.ndjson import NdjsonFileSink, StdoutSink
+
+        options: Options = {"namespace": namespace, "preserve_original": preserve_original, "tags": tags}
+        return StdoutSink(options) if text == "-" else NdjsonFileSink(text, options)
+    if tags or namespace != "default":
+        # The columns of Parquet are what the records say; a tag dropped in silence would be missed later.
+        raise ConfigError(
+            f"tags and namespace are for Elasticsearch and NDJSON; {text} is written as Parquet, without"
+        )
+    return _open_parquet(text, preserve_original=preserve_original)
+
+
+def _open_parquet(text: str, *, preserve_original: bool) -> Sink:
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if suffix and not path.is_dir() and not text.endswith(("/", os.sep)):
+        if suffix != ".parquet":
+            raise ConfigError(
+                f"{text}: {path.suffix} is no known suffix of a target; targets are {_KNOWN}; "
+                "end a folder's name with / if it has a dot"
+            )
+        from vpcflow.sinks.parquet import ParquetFileSink
+
+        return ParquetFileSink(path, preserve_original=preserve_original)
+    from vpcflow.sinks.store import StoreSink
+
+    return StoreSink(path, preserve_original=preserve_original)
+
+
+def without_userinfo(url: str) -> str:
+    """A URL as messages may show it: without the user's name and password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return re.sub(r"//[^/]*@", "//", url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,5 +1,6 @@
 //! A batch of flow records: typed columns over one text buffer. The only thing that moves through vpcflow.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -275,10 +276,10 @@ impl Batch {
     /// `@timestamp` of a row: end, else start, else the carrier's time. Unix milliseconds.
     pub(crate) fn timestamp(&self, end: Option<&Column>, start: Option<&Column>, row: usize) -> i64 {
         for column in [end, start].into_iter().flatten() {
-            if let Column::Int(values) = column {
-                if values[row] != ABSENT {
-                    return values[row] * 1000;
-                }
+            if let Column::Int(values) = column
+                && values[row] != ABSENT
+            {
+                return values[row] * 1000;
             }
         }
         self.carrier_time()
@@ -291,7 +292,8 @@ pub(crate) fn lossless(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         text += chunk.valid();
         for byte in chunk.invalid() {
-            text += &format!("\\x{byte:02x}");
+            // Writing to a String can't fail.
+            let _ = write!(text, "\\x{byte:02x}");
         }
     }
     text

@@ -27,7 +27,9 @@ pub fn explain(batch: &Batch, row: usize) -> Vec<Explained> {
             let field = if let Name::Known(field) = name { Some(*field) } else { None };
             let (value, words) = match column {
                 Column::Int(values) if values[row] == ABSENT => (None, None),
-                Column::Int(values) => (Some(values[row].to_string()), field.and_then(|field| number(field, values[row]))),
+                Column::Int(values) => {
+                    (Some(values[row].to_string()), field.and_then(|field| number(field, values[row])))
+                }
                 Column::Addr { spans, .. } | Column::Text(spans) if spans[row].is_absent() => (None, None),
                 Column::Addr { spans, .. } | Column::Text(spans) => {
                     let value = batch.str(spans[row]);
@@ -49,7 +51,7 @@ fn number(field: Field, value: i64) -> Option<String> {
             let words = ["not encrypted", "encrypted by Nitro", "encrypted by the application", "encrypted by both"];
             usize::try_from(value).ok().and_then(|at| words.get(at)).map(ToString::to_string)
         }
-        _ if field.kind() == Kind::Time => Some(Clock::new().to_string(value * 1000)),
+        _ if field.kind() == Kind::Time => Some(Clock::new().text(value * 1000)),
         _ => None,
     }
 }

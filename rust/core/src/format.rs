@@ -83,14 +83,30 @@ impl Format {
     /// The 36 fields of a transit gateway flow log, in AWS's order.
     pub fn transit_gateway() -> Format {
         use Field as F;
-        let until_pair = Field::ALL.iter().copied().filter(|field| {
-            (F::TgwId as u8..=F::TgwDstAzId as u8).contains(&(*field as u8))
-        });
+        let until_pair =
+            Field::ALL.iter().copied().filter(|field| (F::TgwId as u8..=F::TgwDstAzId as u8).contains(&(*field as u8)));
         let after = [
-            F::TgwPairAttachmentId, F::Srcaddr, F::Dstaddr, F::Srcport, F::Dstport, F::Protocol, F::Packets, F::Bytes,
-            F::Start, F::End, F::LogStatus, F::Type, F::PacketsLostNoRoute, F::PacketsLostBlackhole,
-            F::PacketsLostMtuExceeded, F::PacketsLostTtlExpired, F::TcpFlags, F::Region, F::FlowDirection,
-            F::PktSrcAwsService, F::PktDstAwsService,
+            F::TgwPairAttachmentId,
+            F::Srcaddr,
+            F::Dstaddr,
+            F::Srcport,
+            F::Dstport,
+            F::Protocol,
+            F::Packets,
+            F::Bytes,
+            F::Start,
+            F::End,
+            F::LogStatus,
+            F::Type,
+            F::PacketsLostNoRoute,
+            F::PacketsLostBlackhole,
+            F::PacketsLostMtuExceeded,
+            F::PacketsLostTtlExpired,
+            F::TcpFlags,
+            F::Region,
+            F::FlowDirection,
+            F::PktSrcAwsService,
+            F::PktDstAwsService,
         ];
         Format::of([F::Version, F::ResourceType, F::AccountId].into_iter().chain(until_pair).chain(after))
     }

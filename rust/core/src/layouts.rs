@@ -29,18 +29,25 @@ fn known() -> Vec<Format> {
 
 /// Finds the one documented layout that every field of every line given fits.
 ///
-/// Lines of another length than the first are left out: one broken line must not hide the layout of the rest.
+/// A few broken lines must not hide the layout of the rest: lines of an unusual length are left out, and where no layout
+/// fits every line, one that fits nine tenths of them will do.
 pub(crate) fn detect(lines: &[&str]) -> Result<Format> {
     let Some(first) = lines.first() else {
         return Err(Error::Format("there is no line to tell a layout by".into()));
     };
     let tokens: Vec<Vec<&str>> = lines.iter().map(|line| line.split_ascii_whitespace().collect()).collect();
     let usual = most_common_length(&tokens);
-    let fitting: Vec<Format> = known()
+    let usual_lines: Vec<_> = tokens.iter().filter(|line| line.len() == usual).collect();
+    let candidates: Vec<_> = known()
         .into_iter()
         .filter(|format| format.names().len() == usual)
-        .filter(|format| tokens.iter().filter(|line| line.len() == usual).all(|line| fits(format, line)))
+        .map(|format| (usual_lines.iter().filter(|line| fits(&format, line)).count(), format))
         .collect();
+    let enough = |least: usize| {
+        candidates.iter().filter(|(lines, _)| *lines >= least).map(|(_, format)| format.clone()).collect::<Vec<_>>()
+    };
+    let fitting = Some(enough(usual_lines.len())).filter(|all| !all.is_empty());
+    let fitting = fitting.unwrap_or_else(|| enough((usual_lines.len() * 9).div_ceil(10)));
     match <[Format; 1]>::try_from(fitting) {
         Ok([format]) => Ok(format),
         Err(several) => {
@@ -98,5 +105,9 @@ mod tests {
     fn one_broken_line_does_not_hide_the_layout() {
         let good = "2 123456789010 eni-1235b8ca123456789 - - - - - - - 1431280876 1431280934 - NODATA";
         assert_eq!(detect(&["2 1234567", good, good]).unwrap(), Format::default());
+        let broken = good.replace("1431280876", "ssh");
+        let lines: Vec<&str> = std::iter::once(broken.as_str()).chain([good; 9]).collect();
+        assert_eq!(detect(&lines).unwrap(), Format::default());
+        assert!(detect(&lines[..9]).is_err());
     }
 }

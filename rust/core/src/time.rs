@@ -36,12 +36,12 @@ impl Clock {
         put2(&mut self.text, 11, seconds / 3600);
         put2(&mut self.text, 14, seconds / 60 % 60);
         put2(&mut self.text, 17, seconds % 60);
-        self.text[20] = b'0' + (millis / 100) as u8;
+        self.text[20] = digit(millis / 100);
         put2(&mut self.text, 21, millis % 100);
         &self.text
     }
 
-    pub(crate) fn to_string(&mut self, millis: i64) -> String {
+    pub(crate) fn text(&mut self, millis: i64) -> String {
         self.format(millis).iter().map(|&b| char::from(b)).collect()
     }
 }
@@ -53,9 +53,14 @@ pub(crate) fn date(day: i64) -> String {
     format!("{year:04}-{month:02}-{date:02}")
 }
 
+/// Of 0 to 9.
+fn digit(value: i64) -> u8 {
+    b'0' + (value & 15) as u8
+}
+
 fn put2(text: &mut [u8; LEN], at: usize, value: i64) {
-    text[at] = b'0' + (value / 10) as u8;
-    text[at + 1] = b'0' + (value % 10) as u8;
+    text[at] = digit(value / 10);
+    text[at + 1] = digit(value % 10);
 }
 
 /// Year, month and day of a day since 1970-01-01, in the proleptic Gregorian calendar.
@@ -87,7 +92,7 @@ mod tests {
             (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
             (MAX_MILLIS, "9999-12-31T23:59:59.999Z"),
         ] {
-            assert_eq!(clock.to_string(millis), text);
+            assert_eq!(clock.text(millis), text);
         }
     }
 }

@@ -20,11 +20,15 @@ pub(crate) struct Batch(pub(crate) core::Batch);
 const GZIP: Compression = Compression::Gzip(1);
 const ZSTD: Compression = Compression::Zstd(3);
 
-fn options(namespace: String, preserve_original: bool, tags: Vec<String>) -> Options {
-    Options { namespace, preserve_original, tags }
+fn options(namespace: &str, preserve_original: bool, tags: Vec<String>) -> Options {
+    Options { namespace: namespace.into(), preserve_original, tags }
 }
 
-fn bytes(py: Python<'_>, compression: Option<&str>, write: impl Fn(&mut Vec<u8>) + Send + Sync) -> PyResult<Py<PyBytes>> {
+fn bytes(
+    py: Python<'_>,
+    compression: Option<&str>,
+    write: impl Fn(&mut Vec<u8>) + Send + Sync,
+) -> PyResult<Py<PyBytes>> {
     let compression = match compression {
         None => None,
         Some("gzip") => Some(GZIP),
@@ -73,24 +77,47 @@ impl Batch {
         self.0.errors().iter().map(|error| parse_error(py, error)).collect()
     }
 
-    #[pyo3(signature = (*, namespace="default".to_string(), preserve_original=false, tags=vec![]))]
+    #[pyo3(
+        signature = (*, namespace="default", preserve_original=false, tags=vec![]),
+        text_signature = "($self, *, namespace='default', preserve_original=False, tags=())"
+    )]
     fn to_ecs<'py>(
-        &self, py: Python<'py>, namespace: String, preserve_original: bool, tags: Vec<String>,
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        preserve_original: bool,
+        tags: Vec<String>,
     ) -> PyResult<Bound<'py, PyList>> {
         documents(py, &self.0, &options(namespace, preserve_original, tags))
     }
 
-    #[pyo3(signature = (*, namespace="default".to_string(), preserve_original=false, tags=vec![], compression=None))]
+    #[pyo3(
+        signature = (*, namespace="default", preserve_original=false, tags=vec![], compression=None),
+        text_signature = "($self, *, namespace='default', preserve_original=False, tags=(), compression=None)"
+    )]
     fn to_ndjson(
-        &self, py: Python<'_>, namespace: String, preserve_original: bool, tags: Vec<String>, compression: Option<&str>,
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        preserve_original: bool,
+        tags: Vec<String>,
+        compression: Option<&str>,
     ) -> PyResult<Py<PyBytes>> {
         let options = options(namespace, preserve_original, tags);
         bytes(py, compression, |out| self.0.write_ndjson(&options, out))
     }
 
-    #[pyo3(signature = (*, ids="auto", namespace="default".to_string(), preserve_original=false, tags=vec![], compression=None))]
+    #[pyo3(
+        signature = (*, ids="auto", namespace="default", preserve_original=false, tags=vec![], compression=None),
+        text_signature = "($self, *, ids='auto', namespace='default', preserve_original=False, tags=(), compression=None)"
+    )]
     fn to_bulk(
-        &self, py: Python<'_>, ids: &str, namespace: String, preserve_original: bool, tags: Vec<String>,
+        &self,
+        py: Python<'_>,
+        ids: &str,
+        namespace: &str,
+        preserve_original: bool,
+        tags: Vec<String>,
         compression: Option<&str>,
     ) -> PyResult<Py<PyBytes>> {
         let ids = match ids {
@@ -104,7 +131,9 @@ impl Batch {
 
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
-        &self, py: Python<'py>, requested_schema: Option<Bound<'py, PyAny>>,
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         // The protocol lets a producer disregard it.
         let _ = requested_schema;
@@ -150,18 +179,20 @@ fn documents<'py>(py: Python<'py>, batch: &core::Batch, options: &Options) -> Py
 }
 
 fn put<'py>(
-    py: Python<'py>, document: &Bound<'py, PyDict>, keys: &[Bound<'py, PyString>], value: Value<'_>,
+    py: Python<'py>,
+    document: &Bound<'py, PyDict>,
+    keys: &[Bound<'py, PyString>],
+    value: Value<'_>,
 ) -> PyResult<()> {
     let Some((key, objects)) = keys.split_last() else { return Ok(()) };
     let mut object = document.clone();
     for name in objects {
-        object = match object.get_item(name)? {
-            Some(inner) => inner.cast_into()?,
-            None => {
-                let inner = PyDict::new(py);
-                object.set_item(name, &inner)?;
-                inner
-            }
+        object = if let Some(inner) = object.get_item(name)? {
+            inner.cast_into()?
+        } else {
+            let inner = PyDict::new(py);
+            object.set_item(name, &inner)?;
+            inner
         };
     }
     match value {
@@ -176,7 +207,10 @@ fn put<'py>(
 #[pyfunction]
 #[pyo3(signature = (data, *, format=None, origin=None, on_error="index"))]
 pub(crate) fn parse(
-    py: Python<'_>, data: &Bound<'_, PyAny>, format: Option<&Bound<'_, Format>>, origin: Option<&Bound<'_, Origin>>,
+    py: Python<'_>,
+    data: &Bound<'_, PyAny>,
+    format: Option<&Bound<'_, Format>>,
+    origin: Option<&Bound<'_, Origin>>,
     on_error: &str,
 ) -> PyResult<Batch> {
     let options = core::Options {

@@ -1,6 +1,6 @@
 //! The core's errors as the exceptions of `vpcflow.errors`.
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
@@ -21,7 +21,11 @@ pub(crate) fn raise(error: Error) -> PyErr {
             Ok(error) => PyErr::from_value(error),
             Err(error) => error,
         },
-        Error::Io(error) => error.into(),
+        Error::Io(error) => match error.raw_os_error() {
+            // With the number, Python picks the subclass; without it here the text would be all there is.
+            Some(number) => PyOSError::new_err((number, system_text(&error))),
+            None => error.into(),
+        },
         error => PyRuntimeError::new_err(error.to_string()),
     })
 }
@@ -36,5 +40,17 @@ fn new(py: Python<'_>, lock: &PyOnceLock<Py<PyType>>, name: &str, message: Strin
 /// A `ParseError`.
 pub(crate) fn parse_error<'py>(py: Python<'py>, error: &RecordError) -> PyResult<Bound<'py, PyAny>> {
     let raw = PyBytes::new(py, &error.raw);
-    PARSE.import(py, MODULE, "ParseError")?.call1((error.line, error.offset, error.field.as_deref(), &*error.reason, raw))
+    PARSE.import(py, MODULE, "ParseError")?.call1((
+        error.line,
+        error.offset,
+        error.field.as_deref(),
+        &*error.reason,
+        raw,
+    ))
+}
+
+/// The system's words without the number that Rust puts behind them.
+pub(crate) fn system_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_string()
 }

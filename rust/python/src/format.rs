@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyTuple, PyType};
 use vpcflow_core::{self as core, Reader, Source, ecs};
 
 use crate::errors::raise;
@@ -27,7 +27,8 @@ impl Format {
 
     #[staticmethod]
     fn full(version: u8) -> PyResult<Format> {
-        let message = || format!("there is no VPC flow log version {version}; there are 2, 3, 4, 5, 7, 8, 9, 10 and 11");
+        let message =
+            || format!("there is no VPC flow log version {version}; there are 2, 3, 4, 5, 7, 8, 9, 10 and 11");
         let format = core::Format::full(version).ok_or_else(|| raise(core::Error::Format(message())))?;
         Ok(Format(Arc::new(format)))
     }
@@ -98,13 +99,17 @@ pub(crate) struct Origin(pub(crate) Arc<core::Origin>);
 #[pymethods]
 impl Origin {
     #[new]
-    #[pyo3(signature = (*, path=None, input_type="log".to_string(), modified=None, region=None, bucket=None, key=None))]
+    #[pyo3(signature = (*, path=None, input_type="log", modified=None, region=None, bucket=None, key=None))]
     fn new(
-        path: Option<String>, input_type: String, modified: Option<f64>, region: Option<String>, bucket: Option<String>,
+        path: Option<String>,
+        input_type: &str,
+        modified: Option<f64>,
+        region: Option<String>,
+        bucket: Option<String>,
         key: Option<String>,
     ) -> Origin {
         let modified = modified.filter(|seconds| seconds.is_finite()).map(|seconds| (seconds * 1000.0) as i64);
-        Origin(Arc::new(core::Origin { path, input_type, modified, region, bucket, key }))
+        Origin(Arc::new(core::Origin { path, input_type: input_type.into(), modified, region, bucket, key }))
     }
 
     #[getter]
@@ -139,19 +144,21 @@ impl Origin {
     }
 }
 
+/// Name, value, value in words, meaning.
+type Explained = (String, Option<String>, Option<String>, &'static str);
+
 /// For each field of a line: name, value, value in words, meaning.
 #[pyfunction]
 #[pyo3(signature = (line, *, format=None))]
-pub(crate) fn explain(
-    line: Text, format: Option<&Bound<'_, Format>>,
-) -> PyResult<Vec<(String, Option<String>, Option<String>, &'static str)>> {
+pub(crate) fn explain(line: Text, format: Option<&Bound<'_, Format>>) -> PyResult<Vec<Explained>> {
     let options = core::Options {
         format: format.map(|format| format.get().0.clone()),
         on_error: core::OnError::Raise,
         ..core::Options::default()
     };
     let mut reader = Reader::new(Source::Memory(line.decode()?.into()), options);
-    let chunk = reader.next_chunk().ok_or_else(|| raise(core::Error::Format("the line is empty, or a header".into())))?;
+    let chunk =
+        reader.next_chunk().ok_or_else(|| raise(core::Error::Format("the line is empty, or a header".into())))?;
     let batch = chunk.and_then(core::Chunk::parse).map_err(raise)?;
     let explained = core::explain(&batch, 0).into_iter();
     Ok(explained.map(|field| (field.name, field.value, field.words, field.meaning)).collect())
@@ -166,6 +173,6 @@ pub(crate) fn fields() -> Vec<(u8, &'static str, &'static str, &'static str)> {
 
 /// Every field of a document: dotted name, Elasticsearch type, and the SQL that makes it where the store leaves it out.
 #[pyfunction]
-pub(crate) fn columns<'py>(py: Python<'py>) -> Vec<(Bound<'py, PyString>, &'static str, Option<&'static str>)> {
-    ecs::columns().map(|(path, es, sql)| (PyString::new(py, path), es.name(), sql)).collect()
+pub(crate) fn columns() -> Vec<(&'static str, &'static str, Option<&'static str>)> {
+    ecs::columns().map(|(path, es, sql)| (path, es.name(), sql)).collect()
 }

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use vpcflow_core::{self as core, OnError, Source};
 
 use crate::batch::Batch;
-use crate::errors::raise;
+use crate::errors::{raise, system_text};
 use crate::format::{Format, Origin};
 
 /// Decodes one object into chunks of whole lines (or Parquet rows), in order, at constant memory.
@@ -31,7 +31,10 @@ impl Reader {
     #[new]
     #[pyo3(signature = (source, *, format=None, origin=None, on_error="index", chunk_size=1 << 20))]
     fn new(
-        source: &Bound<'_, PyAny>, format: Option<&Bound<'_, Format>>, origin: Option<&Bound<'_, Origin>>, on_error: &str,
+        source: &Bound<'_, PyAny>,
+        format: Option<&Bound<'_, Format>>,
+        origin: Option<&Bound<'_, Origin>>,
+        on_error: &str,
         chunk_size: usize,
     ) -> PyResult<Reader> {
         if chunk_size == 0 || chunk_size > 1 << 30 {
@@ -118,8 +121,7 @@ fn open(source: &Bound<'_, PyAny>) -> PyResult<(Source, core::Origin)> {
     if let Ok(path) = source.extract::<PathBuf>() {
         let failed = |error: io::Error| -> PyErr {
             // Python's own way to say it names the file.
-            let errno = error.raw_os_error();
-            pyo3::exceptions::PyOSError::new_err((errno, error_text(&error), path.clone()))
+            PyOSError::new_err((error.raw_os_error(), system_text(&error), path.clone()))
         };
         let file = File::open(&path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -139,12 +141,6 @@ fn open(source: &Bound<'_, PyAny>) -> PyResult<(Source, core::Origin)> {
         return Ok((Source::Stream(Box::new(PyFile(source.clone().unbind()))), origin));
     }
     Ok((Source::Memory(bytes_of(source)?), origin))
-}
-
-/// The system's words without the number that Rust puts behind them.
-fn error_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_string()
 }
 
 /// A Python binary file.

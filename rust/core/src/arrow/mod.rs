@@ -3,6 +3,7 @@
 mod columns;
 mod parquet_file;
 mod store;
+mod views;
 
 pub use parquet_file::ParquetWriter;
 pub use store::StoreWriter;

@@ -1,6 +1,5 @@
 //! Batches of any formats → one Parquet file, put in place by an atomic rename.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{RecordBatch, new_null_array};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::{Field, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -23,11 +22,33 @@ use crate::error::Result;
 /// Rows a row group: few enough to be held in memory by every worker, enough to compress well.
 const ROW_GROUP: usize = 128 << 10;
 
+/// A file that is removed unless it was put in place.
+pub(super) struct Temporary(PathBuf);
+
+impl Temporary {
+    /// Gives it its name, atomically.
+    pub(super) fn put_in_place(mut self, target: &Path) -> Result<()> {
+        fs::rename(&self.0, target)?;
+        self.0 = PathBuf::new();
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // Best effort: there is nothing better to do with a file that can't be removed.
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+}
+
 /// A Parquet file in the making.
 pub(super) struct Part {
+    // Before the file: what can't be flushed any more is dropped first.
     writer: ArrowWriter<File>,
-    path: PathBuf,
     schema: SchemaRef,
+    file: Temporary,
 }
 
 impl Part {
@@ -39,8 +60,9 @@ impl Part {
             .set_key_value_metadata(Some(vec![KeyValue::new("vpcflow.schema".to_string(), "1".to_string())]))
             .build();
         let file = File::create_new(&path)?;
+        let temporary = Temporary(path);
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(io_error)?;
-        Ok(Part { writer, path, schema })
+        Ok(Part { writer, schema, file: temporary })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -52,14 +74,10 @@ impl Part {
     }
 
     /// Completes the file on disk, still under its temporary name.
-    pub(super) fn finish(self) -> Result<PathBuf> {
+    pub(super) fn finish(self) -> Result<Temporary> {
         let file = self.writer.into_inner().map_err(io_error)?;
         file.sync_all()?;
-        Ok(self.path)
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+        Ok(self.file)
     }
 }
 
@@ -98,13 +116,11 @@ impl ParquetWriter {
     }
 
     fn part(&mut self, schema: &SchemaRef) -> Result<&mut Part> {
-        let at = match self.parts.iter().position(|part| part.schema() == schema) {
-            Some(at) => at,
-            None => {
-                self.parts.push(Part::create(self.temporary(), schema.clone())?);
-                self.parts.len() - 1
-            }
-        };
+        let known = self.parts.iter().position(|part| part.schema() == schema);
+        if known.is_none() {
+            self.parts.push(Part::create(self.temporary(), schema.clone())?);
+        }
+        let at = known.unwrap_or(self.parts.len() - 1);
         Ok(&mut self.parts[at])
     }
 
@@ -125,59 +141,44 @@ impl ParquetWriter {
             let empty = store_batch(&Batch::empty(Arc::default()), &self.options);
             self.part(empty.schema_ref())?;
         }
-        let result = self.put_in_place();
-        if result.is_err() {
-            self.abort();
-        }
-        result
-    }
-
-    fn put_in_place(&mut self) -> Result<u64> {
-        let mut union = BTreeMap::new();
-        for (at, field) in self.parts.iter().flat_map(|part| part.schema().fields()).enumerate() {
-            union.entry(field.name().clone()).or_insert((at, field.clone()));
-        }
-        let mut fields: Vec<_> = union.into_values().collect();
-        fields.sort_by_key(|&(at, _)| at);
-        let schema = Arc::new(Schema::new(fields.into_iter().map(|(_, field)| field).collect::<Vec<_>>()));
-
-        let several = self.parts.len() > 1;
-        let mut finished = Vec::new();
-        for part in self.parts.drain(..) {
-            finished.push(part.finish()?);
-        }
-        if several {
+        let schema = union(self.parts.iter().map(Part::schema));
+        let mut finished = std::mem::take(&mut self.parts).into_iter().map(Part::finish).collect::<Result<Vec<_>>>()?;
+        if finished.len() > 1 {
             let mut whole = Part::create(self.temporary(), schema.clone())?;
-            for path in &finished {
-                copy(path, &schema, &mut whole)?;
-                fs::remove_file(path)?;
+            for part in &finished {
+                copy(&part.0, &schema, &mut whole)?;
             }
             finished = vec![whole.finish()?];
         }
-        fs::rename(&finished[0], &self.path)?;
+        for file in finished {
+            file.put_in_place(&self.path)?;
+        }
         Ok(fs::metadata(&self.path)?.len())
     }
 
     /// Removes what was written.
     pub fn abort(&mut self) {
-        for part in self.parts.drain(..) {
-            // Best effort: there is nothing better to do with a file that can't be removed.
-            let _ = fs::remove_file(part.path());
-        }
+        self.parts.clear();
     }
 }
 
-impl Drop for ParquetWriter {
-    fn drop(&mut self) {
-        self.abort();
+/// All columns of all schemas, each once, in the order in which they come.
+fn union<'a>(schemas: impl Iterator<Item = &'a SchemaRef>) -> SchemaRef {
+    let mut fields: Vec<Arc<Field>> = Vec::new();
+    for field in schemas.flat_map(|schema| schema.fields()) {
+        if !fields.iter().any(|known| known.name() == field.name()) {
+            fields.push(field.clone());
+        }
     }
+    Arc::new(Schema::new(fields))
 }
 
 fn copy(from: &Path, schema: &SchemaRef, to: &mut Part) -> Result<()> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(from)?).and_then(|b| b.with_batch_size(8192).build());
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(File::open(from)?).and_then(|b| b.with_batch_size(8192).build());
     for rows in reader.map_err(io_error)? {
         let rows = rows.map_err(io::Error::other)?;
-        let column = |field: &Arc<arrow_schema::Field>| match rows.column_by_name(field.name()) {
+        let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {
             Some(array) => array.clone(),
             None => new_null_array(field.data_type(), rows.num_rows()),
         };

@@ -15,7 +15,7 @@ use arrow_buffer::BooleanBuffer;
 use arrow_select::filter::filter_record_batch;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::parquet_file::{Part, temporary};
+use super::parquet_file::{Part, Temporary, temporary};
 use super::store_batch;
 use crate::batch::Batch;
 use crate::ecs::Options;
@@ -26,7 +26,7 @@ const DAY: i64 = 86_400_000;
 /// Parts in the making at once: an input that jumps between more days than this gets more than one part a day.
 const OPEN: usize = 8;
 /// What a killed process left behind is removed when it is this old.
-const STALE: Duration = Duration::from_hours(24);
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Writes the batches of one input.
 pub struct StoreWriter {
@@ -35,8 +35,8 @@ pub struct StoreWriter {
     options: Options,
     /// By day.
     open: BTreeMap<i64, Part>,
-    /// Day and temporary file.
-    finished: Vec<(i64, PathBuf)>,
+    /// By day, in the order in which they were written.
+    finished: Vec<(i64, Temporary)>,
 }
 
 impl StoreWriter {
@@ -77,10 +77,7 @@ impl StoreWriter {
 
     fn finish(&mut self, day: i64) -> Result<()> {
         if let Some(part) = self.open.remove(&day) {
-            let path = part.path().to_owned();
-            let finished = part.finish();
-            self.finished.push((day, path));
-            finished?;
+            self.finished.push((day, part.finish()?));
         }
         Ok(())
     }
@@ -92,16 +89,15 @@ impl StoreWriter {
         }
         let mut placed = Vec::new();
         let mut next: BTreeMap<i64, usize> = BTreeMap::new();
-        for (day, path) in &self.finished {
-            let folder = self.root.join(format!("date={}", time::date(*day)));
+        for (day, file) in self.finished.drain(..) {
+            let folder = self.root.join(format!("date={}", time::date(day)));
             fs::create_dir_all(&folder)?;
-            let n = next.entry(*day).or_default();
+            let n = next.entry(day).or_default();
             let target = folder.join(format!("{}-{n}.parquet", self.digest));
             *n += 1;
-            fs::rename(path, &target)?;
+            file.put_in_place(&target)?;
             placed.push(target);
         }
-        self.finished.clear();
         self.remove_outdated(&next)?;
         Ok(placed)
     }
@@ -129,18 +125,8 @@ impl StoreWriter {
 
     /// Removes what was written; the store is as it was.
     pub fn abort(&mut self) {
-        let open = std::mem::take(&mut self.open);
-        let paths = open.values().map(Part::path).chain(self.finished.iter().map(|(_, path)| path.as_path()));
-        // Best effort: what stays is in no reader's way, and goes when it is stale.
-        paths.for_each(|path| _ = fs::remove_file(path));
+        self.open.clear();
         self.finished.clear();
-        let _ = fs::remove_dir(self.root.join(".tmp"));
-    }
-}
-
-impl Drop for StoreWriter {
-    fn drop(&mut self) {
-        self.abort();
     }
 }
 
@@ -148,7 +134,7 @@ impl Drop for StoreWriter {
 fn by_day(rows: &RecordBatch) -> Vec<(i64, RecordBatch)> {
     let days: Vec<i64> = rows
         .column_by_name("@timestamp")
-        .map(|times| times.as_primitive::<TimestampMillisecondType>())
+        .map(AsArray::as_primitive::<TimestampMillisecondType>)
         .map(|times| times.values().iter().map(|millis| millis.div_euclid(DAY)).collect())
         .unwrap_or_default();
     let mut distinct = days.clone();
@@ -157,7 +143,7 @@ fn by_day(rows: &RecordBatch) -> Vec<(i64, RecordBatch)> {
     if let [day] = distinct[..] {
         return vec![(day, rows.clone())];
     }
-    let of = |day: i64| BooleanBuffer::from_iter(days.iter().map(|&other| other == day)).into();
+    let of = |day: i64| days.iter().map(|&other| other == day).collect::<BooleanBuffer>().into();
     let filtered = |day| filter_record_batch(rows, &of(day)).expect("the filter has a value for every row");
     distinct.into_iter().map(|day| (day, filtered(day))).collect()
 }

@@ -61,7 +61,13 @@ impl Rows {
         let first_row = self.next_row;
         self.next_row += rows.num_rows() as u64;
         let (format, origin) = (self.format.clone(), options.origin.clone());
-        Some(Ok(Chunk(ChunkKind::Parquet(ParquetChunk { rows, format, origin, on_error: options.on_error, first_row }))))
+        Some(Ok(Chunk(ChunkKind::Parquet(ParquetChunk {
+            rows,
+            format,
+            origin,
+            on_error: options.on_error,
+            first_row,
+        }))))
     }
 }
 
@@ -72,16 +78,14 @@ fn broken(error: &dyn fmt::Display) -> Error {
 fn format_of(schema: &Schema) -> Result<Format> {
     let names: Option<Vec<Name>> = schema.fields().iter().map(|field| Name::parse(field.name())).collect();
     let known = |names: &Vec<Name>| names.iter().any(|name| matches!(name, Name::Known(_)));
-    match names.filter(known) {
-        Some(names) => Format::new(names),
-        None => {
-            let columns: Vec<_> = schema.fields().iter().take(4).map(|field| field.name().as_str()).collect();
-            Err(Error::Format(format!(
-                "the columns of the Parquet file ({}, …) are not flow log fields (version, account_id, …)",
-                columns.join(", ")
-            )))
-        }
+    if let Some(names) = names.filter(known) {
+        return Format::new(names);
     }
+    let columns: Vec<_> = schema.fields().iter().take(4).map(|field| field.name().as_str()).collect();
+    Err(Error::Format(format!(
+        "the columns of the Parquet file ({}, …) are not flow log fields (version, account_id, …)",
+        columns.join(", ")
+    )))
 }
 
 fn with_dictionaries(schema: &Schema) -> Schema {
@@ -183,12 +187,10 @@ impl Load {
         match kind {
             Kind::Int(max) => self.numbers(at, array, max).map(Column::Int),
             Kind::Time => self.numbers(at, array, MAX_TIME).map(Column::Int),
-            Kind::Text => {
-                Ok(Column::Text(match self.texts(array)? {
-                    (spans, None) => spans,
-                    (spans, Some(keys)) => spread(&spans, &keys, Span::ABSENT),
-                }))
-            }
+            Kind::Text => Ok(Column::Text(match self.texts(array)? {
+                (spans, None) => spans,
+                (spans, Some(keys)) => spread(&spans, &keys, Span::ABSENT),
+            })),
             Kind::Addr => {
                 let (spans, keys) = self.texts(array)?;
                 let values: Vec<_> = spans.iter().map(|span| token::address(span.of(&self.text))).collect();
@@ -230,7 +232,7 @@ impl Load {
                     _ => array,
                 };
                 let floats = array.data_type().is_floating().then(|| cast(array, &DataType::Float64)).transpose()?;
-                let floats: Option<&Float64Array> = floats.as_ref().map(|floats| floats.as_primitive());
+                let floats: Option<&Float64Array> = floats.as_ref().map(AsArray::as_primitive);
                 let ints = cast(array, &DataType::Int64)?;
                 let ints = ints.as_primitive::<Int64Type>();
                 for row in 0..array.len() {
@@ -252,7 +254,7 @@ impl Load {
     }
 
     /// The spans of an array's values, and where it is a dictionary, of its dictionary with the keys.
-    fn texts(&mut self, array: &ArrayRef) -> Result<(Vec<Span>, Option<Vec<Option<usize>>>)> {
+    fn texts(&mut self, array: &ArrayRef) -> Result<(Vec<Span>, Option<Keys>)> {
         if let Some(dictionary) = array.as_any().downcast_ref::<DictionaryArray<Int32Type>>() {
             let values = cast(dictionary.values(), &DataType::Utf8)?;
             let spans = self.copy(values.as_string())?;
@@ -280,7 +282,10 @@ impl Load {
     }
 }
 
-fn spread<T: Copy>(values: &[T], keys: &[Option<usize>], absent: T) -> Vec<T> {
+/// Where in a dictionary each row's value is.
+type Keys = Vec<Option<usize>>;
+
+fn spread<T: Copy>(values: &[T], keys: &Keys, absent: T) -> Vec<T> {
     keys.iter().map(|key| key.map_or(absent, |key| values[key])).collect()
 }
 

@@ -59,9 +59,8 @@ impl Encoding {
     fn of(start: &[u8]) -> Encoding {
         match start {
             [0x1f, 0x8b, ..] => Encoding::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Encoding::Zstd,
-            // Skippable frames may stand first.
-            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Encoding::Zstd,
+            // Skippable frames may stand before the first that counts.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Encoding::Zstd,
             [b'P', b'A', b'R', b'1', ..] => Encoding::Parquet,
             _ => Encoding::Text,
         }
@@ -154,11 +153,11 @@ impl Reader {
 
     /// The next chunk. After an error there is none.
     pub fn next_chunk(&mut self) -> Option<Result<Chunk>> {
-        if let Input::New(_) = self.input {
-            if let Err(error) = self.open() {
-                self.input = Input::Done;
-                return Some(Err(error));
-            }
+        if matches!(self.input, Input::New(_))
+            && let Err(error) = self.open()
+        {
+            self.input = Input::Done;
+            return Some(Err(error));
         }
         let next = match &mut self.input {
             Input::Text(lines) => lines.next_chunk(&self.options, &mut self.format).transpose(),
@@ -191,7 +190,7 @@ impl Reader {
             Encoding::Zstd => buffered(zstd::Decoder::with_buffer(counted)?),
         };
         // AWS calls its Parquet files "compressed into a single Gzip file": somebody may take that literally.
-        let inner = peek(&mut *text).map_or(Encoding::Text, Encoding::of);
+        let inner = Encoding::of(peek(&mut *text).map_err(|error| self.taken.blame(encoding, 0, error))?);
         #[cfg(feature = "parquet")]
         if inner == Encoding::Parquet {
             let mut bytes = Vec::new();
@@ -202,7 +201,10 @@ impl Reader {
         if inner == Encoding::Parquet {
             return Err(Error::Decode("this build reads no Parquet".into()));
         }
-        self.input = Input::Text(Lines::new(text, encoding, self.taken.clone()));
+        let mut lines =
+            Lines { text, encoding, taken: self.taken.clone(), rest: Vec::new(), base: 0, line: 1, end: None };
+        lines.skip_byte_order_mark();
+        self.input = Input::Text(lines);
         Ok(())
     }
 
@@ -277,8 +279,11 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(text: Box<dyn BufRead + Send>, encoding: Encoding, taken: Arc<Taken>) -> Lines {
-        Lines { text, encoding, taken, rest: Vec::new(), base: 0, line: 1, end: None }
+    fn skip_byte_order_mark(&mut self) {
+        if self.text.fill_buf().is_ok_and(|start| start.starts_with(BOM)) {
+            self.text.consume(BOM.len());
+            self.base = BOM.len() as u64;
+        }
     }
 
     fn next_chunk(&mut self, options: &Options, format: &mut Option<Arc<Format>>) -> Result<Option<Chunk>> {
@@ -295,8 +300,9 @@ impl Lines {
             if whole && self.take_header(options, format)? {
                 continue;
             }
-            if format.is_none() {
-                *format = Some(Arc::new(self.detect()?));
+            let blank = self.rest[..cut].iter().all(u8::is_ascii_whitespace);
+            if format.is_none() && !blank {
+                *format = Some(Arc::new(detect(&self.rest[..cut])?));
             }
             let lines = if whole {
                 let (until, lines) = until_header(&self.rest[..cut]);
@@ -315,7 +321,7 @@ impl Lines {
             let (base, first_line) = (self.base, self.line);
             self.base += cut as u64;
             self.line += lines;
-            if text.iter().all(u8::is_ascii_whitespace) {
+            if blank {
                 continue;
             }
             let format = format.clone().unwrap_or_default();
@@ -340,10 +346,6 @@ impl Lines {
                     let after = self.base + self.rest.len() as u64;
                     self.end = Some(Err(self.taken.blame(self.encoding, after, error)));
                 }
-            }
-            if self.base == 0 && self.rest.starts_with(BOM) {
-                self.rest.drain(..BOM.len());
-                self.base = BOM.len() as u64;
             }
             if memchr::memchr(b'\n', &self.rest[searched..]).is_some() || self.rest.len() >= MAX_LINE {
                 break;
@@ -375,22 +377,23 @@ impl Lines {
         self.line += 1;
         Ok(true)
     }
+}
 
-    fn detect(&self) -> Result<Format> {
-        let lines = self.rest.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-        let lines: Vec<_> = lines
-            .take(SAMPLE)
-            .map(|line| match line.trim_ascii() {
-                wrapped if wrapped.starts_with(b"{") => wrapped::message(wrapped).unwrap_or_default().into_owned(),
-                line => String::from_utf8_lossy(&line[..line.len().min(8192)]).into_owned(),
-            })
-            .filter(|line| !line.is_empty())
-            .collect();
-        if let Some(header) = lines.first().and_then(|line| Format::from_header(line)) {
-            return Ok(header);
-        }
-        layouts::detect(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+/// The layout of lines without a known one, from the first of them.
+fn detect(text: &[u8]) -> Result<Format> {
+    let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let lines: Vec<_> = lines
+        .take(SAMPLE)
+        .map(|line| match line {
+            [b'{', ..] => wrapped::message(line).unwrap_or_default().into_owned(),
+            line => String::from_utf8_lossy(&line[..line.len().min(8192)]).into_owned(),
+        })
+        .filter(|line| !line.is_empty())
+        .collect();
+    if let Some(header) = lines.first().and_then(|line| Format::from_header(line)) {
+        return Ok(header);
     }
+    layouts::detect(&lines.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The format, when the line is a header. Quick to say no: addresses have dots and colons, field names have none.

@@ -40,10 +40,11 @@ impl TextChunk {
         text.append(&mut tokens.rewritten);
 
         let columns = self.format.names().iter().enumerate();
-        let mut columns: Vec<Column> =
-            columns.map(|(at, name)| tokens.column(&text, at, name.kind())).collect();
+        let mut columns: Vec<Column> = columns.map(|(at, name)| tokens.column(&text, at, name.kind())).collect();
         for &row in tokens.problems.keys() {
-            columns.iter_mut().for_each(|column| column.clear(row as usize));
+            for column in &mut columns {
+                column.clear(row as usize);
+            }
         }
 
         let mut line = self.first_line;
@@ -198,10 +199,10 @@ impl Tokens {
         let row = self.lines.len() as u32;
         let raw = Span { start: from as u32, len: (to - from) as u32 };
         let unwrapped = wrapped::message(&chunk.text[from..to]);
-        if let Ok(message) = &unwrapped {
-            if message.trim().is_empty() || Format::from_header(message).is_some_and(|header| header == *chunk.format) {
-                return;
-            }
+        if let Ok(message) = &unwrapped
+            && (message.trim().is_empty() || Format::from_header(message).is_some_and(|header| header == *chunk.format))
+        {
+            return;
         }
         if self.records.is_empty() {
             self.records.clone_from(&self.lines);

@@ -20,7 +20,11 @@ const SCTP: u8 = 132;
 /// Flow logs have no ICMP type. As the integration does, an ICMP flow counts as an echo request, whose
 /// counterpart is the echo reply: (8, 0) in IPv4, (128, 129) in IPv6.
 pub fn community_id(
-    source: IpAddr, destination: IpAddr, protocol: u8, source_port: u16, destination_port: u16,
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    source_port: u16,
+    destination_port: u16,
 ) -> Option<[u8; LEN]> {
     let ports = match protocol {
         ICMP => Some((8, 0)),

@@ -130,8 +130,13 @@ impl<'a> Writer<'a> {
         let bad = Plan::compile(context, &fields, |source| {
             matches!(
                 source,
-                Source::Timestamp | Source::EventKind | Source::Original | Source::ErrorMessage | Source::Offset
-                    | Source::Region(_) | Source::Constant(_)
+                Source::Timestamp
+                    | Source::EventKind
+                    | Source::Original
+                    | Source::ErrorMessage
+                    | Source::Offset
+                    | Source::Region(_)
+                    | Source::Constant(_)
             )
         });
         Writer { context, good, bad, timestamp: Clock::new(), time: Clock::new() }
@@ -184,7 +189,12 @@ fn run(plan: &Plan, out: &mut Vec<u8>, mut member: impl FnMut(&mut Vec<u8>, &[u8
 }
 
 fn member(
-    out: &mut Vec<u8>, key: &[u8], source: &Source<usize>, context: &Context<'_>, row: usize, timestamp: &mut Clock,
+    out: &mut Vec<u8>,
+    key: &[u8],
+    source: &Source<usize>,
+    context: &Context<'_>,
+    row: usize,
+    timestamp: &mut Clock,
     time: &mut Clock,
 ) {
     let batch = context.batch;
@@ -273,7 +283,11 @@ fn member(
             }
         }
         // Seldom there, or one of a few: the plain way is good enough.
-        Source::Region(_) | Source::Offset | Source::Original | Source::Orchestrator(_) | Source::ErrorMessage
+        Source::Region(_)
+        | Source::Offset
+        | Source::Original
+        | Source::Orchestrator(_)
+        | Source::ErrorMessage
         | Source::Constant(_) => {
             let value = context.value(source, row);
             if value != Value::Absent {
@@ -338,7 +352,9 @@ fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
         }
         Value::List(texts) => {
             out.push(b'[');
-            texts.iter().for_each(|text| string(out, text));
+            for text in texts {
+                string(out, text);
+            }
             out.pop();
             out.extend_from_slice(b"],");
         }

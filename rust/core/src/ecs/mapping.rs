@@ -147,8 +147,12 @@ use Source as S;
 use Type::{ConstantKeyword, Date, Ip, Keyword, Long, MatchOnlyText, Port};
 
 const ADDRESSES: [Option<F>; 4] = [Some(F::Srcaddr), Some(F::Dstaddr), Some(F::PktSrcaddr), Some(F::PktDstaddr)];
-const ORCHESTRATOR: [Option<F>; 4] =
-    [Some(F::EcsClusterArn), Some(F::EcsClusterName), Some(F::EcsContainerInstanceArn), Some(F::EcsContainerInstanceId)];
+const ORCHESTRATOR: [Option<F>; 4] = [
+    Some(F::EcsClusterArn),
+    Some(F::EcsClusterName),
+    Some(F::EcsContainerInstanceArn),
+    Some(F::EcsContainerInstanceId),
+];
 
 /// In document order. Fields of one object stand together; within an object constants come last, so that the object's
 /// end is part of them.

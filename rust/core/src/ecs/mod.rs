@@ -16,6 +16,7 @@ pub use protocol::keyword as protocol_keyword;
 pub use value::Value;
 
 pub(crate) use mapping::{Mapped, Source, mapping};
+pub(crate) use tcp_flags::names as tcp_flag_names;
 pub(crate) use value::Context;
 
 use crate::batch::Batch;

@@ -13,16 +13,9 @@ pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     while at < bytes.len() {
         let pair = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
         let digit = |byte: u8| char::from(byte).to_digit(16);
-        match pair.and_then(|pair| Some(digit(pair[0])? * 16 + digit(pair[1])?)) {
-            Some(value) => {
-                decoded.push(value as u8);
-                at += 3;
-            }
-            None => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
+        let value = pair.and_then(|pair| Some(digit(pair[0])? * 16 + digit(pair[1])?));
+        decoded.push(value.map_or(bytes[at], |value| value as u8));
+        at += if value.is_some() { 3 } else { 1 };
     }
     String::from_utf8(decoded).map_or(Cow::Borrowed(text), Cow::Owned)
 }

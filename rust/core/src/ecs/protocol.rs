@@ -32,9 +32,27 @@ mod tests {
     #[test]
     fn registry_rows() {
         for (number, name) in [
-            (0, "hopopt"), (1, "icmp"), (2, "igmp"), (6, "tcp"), (8, "egp"), (17, "udp"), (41, "ipv6"), (47, "gre"),
-            (50, "esp"), (51, "ah"), (58, "ipv6-icmp"), (84, "iptm"), (89, "ospfigp"), (103, "pim"), (112, "vrrp"), (115, "l2tp"),
-            (132, "sctp"), (136, "udplite"), (140, "shim6"), (143, "ethernet"), (147, "bit-emu"),
+            (0, "hopopt"),
+            (1, "icmp"),
+            (2, "igmp"),
+            (6, "tcp"),
+            (8, "egp"),
+            (17, "udp"),
+            (41, "ipv6"),
+            (47, "gre"),
+            (50, "esp"),
+            (51, "ah"),
+            (58, "ipv6-icmp"),
+            (84, "iptm"),
+            (89, "ospfigp"),
+            (103, "pim"),
+            (112, "vrrp"),
+            (115, "l2tp"),
+            (132, "sctp"),
+            (136, "udplite"),
+            (140, "shim6"),
+            (143, "ethernet"),
+            (147, "bit-emu"),
         ] {
             assert_eq!(keyword(number), Some(name), "{number}");
         }

@@ -74,14 +74,23 @@ impl<'a> Context<'a> {
 
     /// Positions of the columns whose addresses differ from those before them.
     pub(crate) fn distinct_addresses(
-        &self, columns: [Option<usize>; 4], row: usize,
+        &self,
+        columns: [Option<usize>; 4],
+        row: usize,
     ) -> impl Iterator<Item = usize> + use<'_> {
         let addresses = columns.map(|at| at.and_then(|at| self.address(at, row)));
-        (0..4).filter(move |&i| addresses[i].is_some() && !addresses[..i].contains(&addresses[i])).filter_map(move |i| columns[i])
+        (0..4)
+            .filter(move |&i| addresses[i].is_some() && !addresses[..i].contains(&addresses[i]))
+            .filter_map(move |i| columns[i])
     }
 
     pub(crate) fn community_id(
-        &self, source: usize, destination: usize, protocol: usize, ports: Option<(usize, usize)>, row: usize,
+        &self,
+        source: usize,
+        destination: usize,
+        protocol: usize,
+        ports: Option<(usize, usize)>,
+        row: usize,
     ) -> Option<[u8; community_id::LEN]> {
         let protocol = u8::try_from(self.int(protocol, row)?).ok()?;
         let port = |at: usize| self.int(at, row).and_then(|port| u16::try_from(port).ok());
@@ -95,7 +104,7 @@ impl<'a> Context<'a> {
     pub(crate) fn value(&self, source: &Source<usize>, row: usize) -> Value<'a> {
         let text = |text: Option<&'a str>| text.map_or(Value::Absent, |text| Value::Text(Cow::Borrowed(text)));
         let owned = |text: Option<String>| text.map_or(Value::Absent, |text| Value::Text(Cow::Owned(text)));
-        let moment = |millis: i64| Value::Text(Cow::Owned(Clock::new().to_string(millis)));
+        let moment = |millis: i64| Value::Text(Cow::Owned(Clock::new().text(millis)));
         match *source {
             Source::Timestamp => moment(self.timestamp(row)),
             Source::Time(at) => self.int(at, row).map_or(Value::Absent, |seconds| moment(seconds * 1000)),
@@ -131,9 +140,9 @@ impl<'a> Context<'a> {
                 let addresses = self.distinct_addresses(columns, row).filter_map(|at| self.text(at, row));
                 list(addresses.map(Cow::Borrowed).collect())
             }
-            Source::TcpFlags(at) => {
-                self.int(at, row).map_or(Value::Absent, |flags| list(tcp_flags::names(flags).map(Cow::Borrowed).collect()))
-            }
+            Source::TcpFlags(at) => self
+                .int(at, row)
+                .map_or(Value::Absent, |flags| list(tcp_flags::names(flags).map(Cow::Borrowed).collect())),
             Source::Region(at) => {
                 let logged = at.and_then(|at| self.text(at, row));
                 text(logged.or(self.batch.origin.region.as_deref()))
@@ -146,7 +155,7 @@ impl<'a> Context<'a> {
                 owned(wanted.then(|| self.original(row)))
             }
             Source::ErrorMessage => owned(self.batch.error_at(row).map(crate::error::RecordError::message)),
-            Source::Offset => self.batch.offset(row).map_or(Value::Absent, |offset| Value::Int(offset as i64)),
+            Source::Offset => self.batch.offset(row).map_or(Value::Absent, |offset| Value::Int(offset.cast_signed())),
             Source::Orchestrator(columns) => {
                 let any = columns.into_iter().flatten().any(|at| !self.span(at, row).is_absent());
                 if any { Value::fixed("ecs") } else { Value::Absent }
@@ -168,7 +177,7 @@ impl<'a> Context<'a> {
         match constant {
             Constant::Fixed(text) => Value::fixed(text),
             Constant::FixedArray(text) => Value::List(vec![Cow::Borrowed(text)]),
-            Constant::Ingested => Value::Text(Cow::Owned(Clock::new().to_string(self.batch.ingested))),
+            Constant::Ingested => Value::Text(Cow::Owned(Clock::new().text(self.batch.ingested))),
             Constant::AgentName => Value::Text(gethostname::gethostname().to_string_lossy().into_owned().into()),
             Constant::Namespace => text(Some(&self.options.namespace)),
             Constant::Tags => {
@@ -179,7 +188,9 @@ impl<'a> Context<'a> {
             Constant::InputType => text(Some(&origin.input_type)),
             Constant::Path => text(origin.path.as_deref()),
             Constant::BucketArn => match &origin.bucket {
-                Some(bucket) => Value::Text(Cow::Owned(format!("arn:{}:s3:::{bucket}", partition(origin.region.as_deref())))),
+                Some(bucket) => {
+                    Value::Text(Cow::Owned(format!("arn:{}:s3:::{bucket}", partition(origin.region.as_deref()))))
+                }
                 None => Value::Absent,
             },
             Constant::Bucket => text(origin.bucket.as_deref()),

@@ -1,0 +1,211 @@
+"""How commands show what they found: tables, formats of rows, units. Standard output carries data only."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, time
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from vpcflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from vpcflow.query.rows import Rows
+
+__all__ = ["TABLE_ROWS", "count", "open_output", "print_table", "printable", "size", "write_rows"]
+
+TABLE_ROWS = 1000
+
+
+def printable(text: str) -> str:
+    """Text from a log or a file name as a terminal may show it: control characters become escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def count(number: int, noun: str) -> str:
+    """``1 file``, ``2,000 files``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def size(nbytes: float) -> str:
+    """Bytes in decimal units, as disks and networks are measured."""
+    if nbytes < 1000:
+        return f"{nbytes:.0f} B"
+    units = ["kB", "MB", "GB", "TB"]
+    nbytes /= 1000
+    while nbytes >= 999.95 and len(units) > 1:
+        nbytes /= 1000
+        units.pop(0)
+    return f"{nbytes:,.1f} {units[0]}"
+
+
+@contextmanager
+def open_output(path: str | None) -> Iterator[IO[bytes]]:
+    """Standard output, or a file that appears under its name only when it is whole.
+
+    Raises:
+        ConfigError: there can't be a file of that name.
+        OSError: the output doesn't take what is written; `filename` says which.
+    """
+    try:
+        with _output(path) as file:
+            yield file
+    except OSError as error:
+        if error.filename is None:
+            error.filename = path or "standard output"
+        raise
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[IO[bytes]]:
+    if path is None or path == "-":
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    target = Path(path)
+    if target.is_dir() or not target.resolve().parent.is_dir():
+        raise ConfigError(f"{path}: is a folder" if target.is_dir() else f"{path}: its folder doesn't exist")
+    if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        with target.open("wb") as file:  # a device or a pipe
+            yield file
+        return
+    with replacing(target) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name beside `path` to write to; what is there in the end takes the place of `path`."""
+    target = Path(path).resolve()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def print_table(table: Table, *, file: IO[bytes] | None = None) -> None:
+    """Prints a table as wide as the terminal, or as it needs to be elsewhere. Default: standard error."""
+    from rich.console import Console
+
+    stream: IO[Any] = sys.stderr if file is None else file
+    terminal = stream.isatty()
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=None if terminal else 10_000, highlight=False)
+    console.print(table)
+    # Tables pad their last column: spaces that only a terminal needs.
+    lines = (line if terminal else line.rstrip() for line in text.getvalue().splitlines())
+    shown = "".join(f"{line}\n" for line in lines)
+    if file is None:
+        click.echo(shown, err=True, nl=False)
+    else:
+        file.write(shown.encode())
+
+
+def write_rows(rows: Rows, form: str, file: IO[bytes]) -> None:
+    """Writes rows as ``table``, ``csv``, ``json`` (an array of objects) or ``ndjson``."""
+    if form == "table":
+        _write_table(rows, file)
+        return
+    if form == "csv":
+        lines = _csv(rows)
+    elif form == "json":
+        lines = _json_array(_objects(rows))
+    else:
+        lines = (f"{json.dumps(row, ensure_ascii=False)}\n" for row in _objects(rows))
+    while block := "".join(islice(lines, 1000)):
+        file.write(block.encode(errors="surrogatepass"))
+
+
+def _write_table(rows: Rows, file: IO[bytes]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, numeric in zip(rows.columns, rows.numeric, strict=True):
+        table.add_column(Text(printable(column)), justify="right" if numeric else "left", overflow="fold")
+    for row in islice(rows.rows, TABLE_ROWS):
+        table.add_row(*(Text(printable(_cell(value))) for value in row))
+    print_table(table, file=file)
+    if left := sum(1 for _ in rows.rows):
+        file.flush()
+        click.echo(f"… {count(left, 'more row')}: add a LIMIT, or --format csv for all of them", err=True)
+
+
+def _csv(rows: Rows) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+
+    def line(values: Iterable[Any]) -> str:
+        buffer.seek(0)
+        buffer.truncate()
+        writer.writerow(values)
+        return buffer.getvalue()
+
+    yield line(rows.columns)
+    for row in rows.rows:
+        yield line(_cell(value) for value in row)
+
+
+def _objects(rows: Rows) -> Iterator[dict[str, Any]]:
+    for row in rows.rows:
+        yield {column: _json_value(value) for column, value in zip(rows.columns, row, strict=True)}
+
+
+def _json_array(objects: Iterator[dict[str, Any]]) -> Iterator[str]:
+    separator = "["
+    for row in objects:
+        yield f"{separator}\n  {json.dumps(row, ensure_ascii=False)}"
+        separator = ","
+    yield "[]\n" if separator == "[" else "\n]\n"
+
+
+def _json_value(value: Any) -> Any:
+    plain: Any
+    match value:
+        case None | str() | bool() | int():
+            plain = value
+        case float() | Decimal() if not math.isfinite(value):
+            plain = None
+        case float():
+            plain = value
+        case Decimal():
+            plain = int(value) if value == value.to_integral_value() else float(value)
+        case list() | tuple():
+            plain = [_json_value(part) for part in value]
+        case dict():
+            plain = {str(key): _json_value(part) for key, part in value.items()}
+        case bytes():
+            plain = value.hex()
+        case date() | time():
+            plain = value.isoformat()
+        case _:
+            plain = str(value)
+    return plain
+
+
+def _cell(value: Any) -> str:
+    """A value as text: nothing for null, JSON for what has parts."""
+    plain = _json_value(value)
+    if plain is None:
+        return ""
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)

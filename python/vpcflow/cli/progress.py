@@ -1,0 +1,86 @@
+"""Progress of `vpcflow index` on standard error: a bar on a terminal, a line a minute elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from vpcflow.cli.output import count, size
+
+if TYPE_CHECKING:
+    from vpcflow.pipeline import Progress
+
+__all__ = ["lines_of_progress", "show_progress"]
+
+_MINUTE = 60.0
+
+
+@contextmanager
+def show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """What to call with each progress; None when nothing is to be shown."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        with _bar() as update:
+            yield update
+    else:
+        yield lines_of_progress()
+
+
+def lines_of_progress(interval: float = _MINUTE) -> Callable[[Progress], None]:
+    """Says every `interval` seconds how far the run is."""
+    due = interval
+
+    def update(progress: Progress) -> None:
+        nonlocal due
+        if progress.seconds < due:
+            return
+        due = progress.seconds + interval
+        rate = progress.lines / progress.seconds if progress.seconds else 0
+        of = f" of {size(progress.total)} ({_share(progress):.0%})" if progress.total else ""
+        click.echo(
+            f"{count(progress.lines, 'line')} in {count(progress.files, 'file')}, "
+            f"{size(progress.nbytes)}{of} read, {rate:,.0f} lines/s",
+            err=True,
+        )
+
+    return update
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        SpinnerColumn(),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+
+        def update(progress: Progress) -> None:
+            rate = progress.lines / progress.seconds if progress.seconds else 0
+            failed = f", {progress.failed:,} unreadable" if progress.failed else ""
+            bar.update(
+                task,
+                total=progress.total,
+                completed=progress.nbytes,
+                description=f"{count(progress.lines, 'line')}{failed}, {rate:,.0f} lines/s",
+            )
+
+        yield update
+
+
+def _share(progress: Progress) -> float:
+    return min(1.0, progress.nbytes / progress.total) if progress.total else 0.0

@@ -1,0 +1,252 @@
+"""From sources to a sink: what `vpcflow index` does."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from vpcflow.deadletter import DEFAULT_DEAD_LETTER, DeadLetters
+from vpcflow.engine import Engine, Failure, LineError, Settings, target_error
+from vpcflow.errors import ConfigError
+from vpcflow.formats import to_format
+from vpcflow.sinks import DEFAULT_TARGET, open_sink
+from vpcflow.sources import open_source
+
+if TYPE_CHECKING:
+    from vpcflow._core import Format
+    from vpcflow.sinks.base import Sink
+    from vpcflow.sources.base import Source
+
+    Sources = str | os.PathLike[str] | Source | Iterable[str | os.PathLike[str] | Source]
+
+__all__ = ["Failure", "IndexResult", "LineError", "Progress", "index"]
+
+_ON_ERROR: dict[str, Literal["index", "skip", "raise"]] = {
+    "index": "index",
+    "dead-letter": "skip",
+    "fail": "raise",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        files: items that are done.
+        lines: lines read.
+        documents: documents written.
+        failed: lines that could not be read.
+        nbytes: bytes read, as stored.
+        total: bytes of all items, as stored; None where that isn't known.
+        seconds: since the start.
+    """
+
+    files: int
+    lines: int
+    documents: int
+    failed: int
+    nbytes: int
+    total: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexResult:
+    """What a run did.
+
+    Attributes:
+        target: the target's name.
+        files: items read, those that failed included.
+        lines: lines that were records or should have been.
+        documents: documents that the target took.
+        failed: lines that could not be read; with ``on_error="index"`` each is a ``pipeline_error`` document.
+        refused: documents that the target refused; they are in the dead-letter file.
+        nbytes: bytes read, as stored (compressed).
+        text_nbytes: bytes of text that this was.
+        written_nbytes: bytes written, where the target counts them.
+        seconds: how long it took.
+        failures: items that could not be read to their end.
+        errors: the first ten lines that could not be read.
+        dead_letter: the dead-letter file, if something was written to it.
+        notes: what the target has to say about its set-up.
+    """
+
+    target: str
+    files: int
+    lines: int
+    documents: int
+    failed: int
+    refused: int
+    nbytes: int
+    text_nbytes: int
+    written_nbytes: int
+    seconds: float
+    failures: tuple[Failure, ...]
+    errors: tuple[LineError, ...]
+    dead_letter: Path | None
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every line of every item is a document now."""
+        return not (self.failed or self.refused or self.failures)
+
+
+def index(
+    sources: Sources,
+    *,
+    to: str | os.PathLike[str] | Sink = DEFAULT_TARGET,
+    format: Format | str | None = None,
+    namespace: str = "default",
+    on_error: Literal["index", "dead-letter", "fail"] = "index",
+    ids: Literal["auto", "digest"] | None = None,
+    preserve_original: bool = False,
+    tags: Sequence[str] = (),
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    dead_letter: str | os.PathLike[str] = DEFAULT_DEAD_LETTER,
+) -> IndexResult:
+    """Reads flow logs and writes them to a target.
+
+    An item that can't be read to its end keeps what came before, stands in the result's `failures`, and the
+    others go on. Indexing the same file into a Parquet store again replaces what the store had of it.
+
+    Args:
+        sources: files, directories, glob patterns or ``-`` (standard input), one or several; or sources of
+            your own.
+        to: a folder (Parquet store), ``.parquet``, ``.ndjson``/``.jsonl``/``.json`` also with ``.gz`` or
+            ``.zst``, ``-`` (standard output), ``https://host:9200`` (Elasticsearch); or a sink of your own.
+        format: layout of lines that don't say it: a Format, AWS's log-format string, or a name such as
+            ``v5``.
+        namespace: of the data stream ``logs-aws.vpcflow-<namespace>``. Not for Parquet.
+        on_error: what becomes of unreadable lines: ``index`` (a document that says what is wrong),
+            ``dead-letter`` (the dead-letter file), ``fail`` (the run stops at the first; an unreadable file
+            stops it too).
+        ids: how Elasticsearch's document ids are made: ``digest`` indexes the same records once however often
+            they are read, ``auto`` is faster. None is ``auto``.
+        preserve_original: keep each line in ``event.original``.
+        tags: for ``tags``, besides vpcflow's own. Not for Parquet.
+        workers: threads that parse; None is one a processor core.
+        progress: called from this thread about ten times a second.
+        dead_letter: file to which unreadable lines (with ``on_error="dead-letter"``) and refused documents
+            are appended.
+
+    Raises:
+        ConfigError: a source or the target can't work as given; nothing was read or written.
+        FormatError: `format` is not a format.
+        ParseError, DecodeError, OSError: with ``on_error="fail"``, the first thing that can't be read.
+        SinkError: the target (or the dead-letter file) doesn't take what it is given: a full disk, a lost
+            server.
+        BrokenPipeError: the reader of standard output has gone.
+    """
+    if on_error not in _ON_ERROR:
+        raise ConfigError(f"on_error={on_error}: must be index, dead-letter or fail")
+    if workers is not None and workers < 1:
+        raise ConfigError(f"workers={workers}: must be 1 or more")
+    settings = Settings(to_format(format), _ON_ERROR[on_error], workers or _cores())
+    opened = _open_sources(sources)
+    sink = (
+        open_sink(to, namespace=namespace, ids=ids, preserve_original=preserve_original, tags=tags)
+        if isinstance(to, str | os.PathLike)
+        else to
+    )
+    letters = DeadLetters(dead_letter)
+    engine = Engine(opened, sink, letters, settings)
+    started = time.monotonic()
+    total = _Total(opened) if progress is not None else None
+
+    def tick() -> None:
+        if progress is not None and total is not None:
+            counts = engine.counts
+            progress(
+                Progress(
+                    files=counts.files,
+                    lines=counts.lines,
+                    documents=counts.documents,
+                    failed=counts.failed,
+                    nbytes=counts.read,
+                    total=total.nbytes,
+                    seconds=time.monotonic() - started,
+                )
+            )
+
+    try:
+        engine.run(tick)
+        if engine.failures and not engine.counts.documents:
+            sink.abort()  # a target without a single document would only take the place of an older one
+        else:
+            _close(sink)
+        tick()
+        letters.close()  # each item's entries are on the disk already
+    except BaseException:
+        with suppress(OSError):  # that it can't be written may be what it is about
+            letters.close()
+        sink.abort()
+        raise
+    counts = engine.counts
+    return IndexResult(
+        target=sink.name,
+        files=counts.files,
+        lines=counts.lines,
+        documents=counts.documents,
+        failed=counts.failed,
+        refused=counts.refused,
+        nbytes=counts.read,
+        text_nbytes=counts.text,
+        written_nbytes=counts.written,
+        seconds=time.monotonic() - started,
+        failures=tuple(engine.failures),
+        errors=tuple(engine.errors),
+        dead_letter=letters.path if letters.count else None,
+        notes=tuple(getattr(sink, "notes", ())),
+    )
+
+
+def _open_sources(sources: Sources) -> list[Source]:
+    many: Iterable[str | os.PathLike[str] | Source]
+    if isinstance(sources, str | os.PathLike):
+        many = [sources]
+    else:
+        many = [cast("Source", sources)] if hasattr(sources, "items") else cast("Iterable[Source]", sources)
+    opened: list[Source] = [
+        open_source(os.fspath(source)) if isinstance(source, str | os.PathLike) else source for source in many
+    ]
+    if not opened:
+        raise ConfigError("no source given: name a file, a directory, a glob or - (standard input)")
+    return opened
+
+
+def _close(sink: Sink) -> None:
+    try:
+        sink.close()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise target_error(sink.name, error) from error
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+class _Total:
+    """Adds up the sizes of the items beside the run: a million files aren't counted in a moment."""
+
+    def __init__(self, sources: list[Source]) -> None:
+        self.nbytes: int | None = None
+        sized = [size for source in sources if (size := getattr(source, "size", None)) is not None]
+        if len(sized) == len(sources):
+            threading.Thread(target=self._add, args=(sized,), name="vpcflow-total", daemon=True).start()
+
+    def _add(self, sized: list[Callable[[], int]]) -> None:
+        self.nbytes = sum(size() for size in sized)

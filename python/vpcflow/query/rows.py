@@ -1,0 +1,146 @@
+"""The result of a SQL statement, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vpcflow.errors import VpcflowError
+
+if TYPE_CHECKING:
+    import os
+
+    import duckdb
+
+__all__ = ["QueryError", "Rows", "copy_parquet", "run"]
+
+_FETCH = 10_000
+
+
+class QueryError(VpcflowError):
+    """DuckDB can't run the statement; the message is DuckDB's, on one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Columns and rows of a result.
+
+    Attributes:
+        columns: the names; two of the same name get a number.
+        numeric: for each column whether it holds numbers.
+        rows: the rows, fetched as the iteration goes on; times with a zone are ISO 8601 text in UTC.
+    """
+
+    columns: list[str]
+    numeric: list[bool]
+    rows: Iterator[tuple[Any, ...]]
+
+
+def run(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
+    """Runs the statements of `sql` and returns the rows of the last.
+
+    Raises:
+        QueryError: DuckDB doesn't take it, or it is empty.
+    """
+    import duckdb
+
+    try:
+        last = _run_but_last(connection, sql)
+        result = connection.execute(_with_text_times(connection, last) or last)
+        described = result.description or []
+        columns = _unique([str(column[0]) for column in (_describe(connection, last) or described)])
+        numeric = [_is_number(str(column[1])) for column in described]
+        return Rows(columns, numeric, _fetch(result))
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
+def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os.PathLike[str]) -> None:
+    """Runs the statements of `sql` and writes the rows of the last into a Parquet file."""
+    import duckdb
+
+    try:
+        last = _run_but_last(connection, sql)
+        target = str(path).replace("'", "''")
+        connection.execute(f"COPY (\n{last}\n) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
+def _run_but_last(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
+    statements = connection.extract_statements(sql)
+    if not statements:
+        raise QueryError("the statement is empty; for example: SELECT count(*) FROM flows")
+    for statement in statements[:-1]:
+        connection.execute(statement)
+    return statements[-1].query.strip().rstrip(";")
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]] | None:
+    """Names and types of a SELECT's columns; None for statements of another kind."""
+    import duckdb
+
+    if connection.extract_statements(sql)[0].type != duckdb.StatementType.SELECT:
+        return None
+    relation = connection.sql(sql)
+    return list(zip(relation.columns, map(str, relation.types), strict=True))
+
+
+def _with_text_times(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
+    """The statement with its times as text, or None if it has none.
+
+    DuckDB needs pytz to make Python objects of them.
+    """
+    columns = _describe(connection, sql)
+    if columns is None or not any("WITH TIME ZONE" in kind for _, kind in columns):
+        return None
+    selected = []
+    for at, (_, kind) in enumerate(columns):
+        if kind == "TIMESTAMP WITH TIME ZONE":
+            selected.append(f"strftime(c{at}, '%Y-%m-%dT%H:%M:%S.%gZ')")
+        else:
+            selected.append(f"CAST(c{at} AS VARCHAR)" if "WITH TIME ZONE" in kind else f"c{at}")
+    names = ", ".join(f"c{at}" for at in range(len(columns)))
+    return f"SELECT {', '.join(selected)} FROM (\n{sql}\n) AS result({names})"  # noqa: S608 - the user's own
+
+
+def _fetch(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    import duckdb
+
+    try:
+        while rows := result.fetchmany(_FETCH):
+            yield from rows
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
+def _is_number(kind: str) -> bool:
+    return (
+        kind.upper().startswith(("NUMBER", "DECIMAL", "DOUBLE", "FLOAT"))
+        or kind.upper().endswith("INT")
+        or "INTEGER" in kind
+    )
+
+
+def _unique(names: list[str]) -> list[str]:
+    seen: set[str] = set()
+    unique = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in seen:
+            candidate, number = f"{name}_{number}", number + 1
+        seen.add(candidate)
+        unique.append(candidate)
+    return unique
+
+
+def _one_line(error: Exception) -> str:
+    # After an empty line DuckDB repeats the statement with a mark under the place.
+    return " ".join(str(error).split("\n\n")[0].split())

@@ -1,0 +1,105 @@
+"""SQL over a Parquet store."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vpcflow import _core
+from vpcflow.errors import ConfigError
+from vpcflow.sinks import DEFAULT_TARGET
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["connect"]
+
+# What a column is that no file has, by its Elasticsearch type; the others are text.
+_TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "long": "BIGINT"}
+
+
+def connect(
+    store: str | os.PathLike[str] = DEFAULT_TARGET, *, writable: Iterable[str | os.PathLike[str]] = ()
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection in which the view ``flows`` is the store.
+
+    The view has every column of the Parquet form under its dotted ECS name (quote it: ``"source.ip"``),
+    whether the files store it, leave it out because it follows from others, or never had it; and ``date``,
+    the day in UTC, by which the files are divided: a condition on it spares the reading of other days. Times
+    are in UTC.
+
+    The connection reads the store and nothing else: no other file, no network, no extensions.
+
+    Args:
+        store: folder of the store.
+        writable: files besides the store that statements may write.
+
+    Raises:
+        ConfigError: there is no store, or nothing in it.
+    """
+    import duckdb
+
+    root = Path(store)
+    if not root.is_dir():
+        raise ConfigError(f"{root}: no store is there; make one with: vpcflow index SOURCE --to {root}")
+    if next(root.glob("date=*/[!.]*.parquet"), None) is None:
+        raise ConfigError(
+            f"{root}: nothing is in this store yet; fill it with: vpcflow index SOURCE --to {root}"
+        )
+    # None of these extensions is needed, and fetching one would be a surprise on the network.
+    connection = duckdb.connect(
+        ":memory:", config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET temp_directory = {_literal(Path(tempfile.gettempdir()) / 'vpcflow-duckdb')}")
+        # The pattern is checked like a path, before it is expanded.
+        folders = [f"{root.resolve()}/", f"{_escape_glob(str(root.resolve()))}/"]
+        connection.execute(f"SET allowed_directories = [{', '.join(map(_literal, folders))}]")
+        connection.execute(
+            f"SET allowed_paths = [{', '.join(_literal(Path(p).absolute()) for p in writable)}]"
+        )
+        connection.execute("SET enable_external_access = false")
+        _make_view(connection, root.resolve())
+    except duckdb.Error as error:
+        connection.close()
+        raise ConfigError(f"{root}: the store can't be read: {str(error).splitlines()[0]}") from error
+    return connection
+
+
+def _make_view(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
+    pattern = _escape_glob(str(root)) + "/date=*/[!.]*.parquet"
+    files = f"read_parquet({_literal(pattern)}, union_by_name = true, hive_partitioning = true)"
+    stored = [str(row[0]) for row in connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()]  # noqa: S608
+    absent: list[str] = []
+    derived: dict[str, str] = {}
+    for name, kind, sql in _core.columns():
+        if sql is not None:
+            # A file may hold it after all, when something other than the records gave it.
+            derived[name] = f"coalesce({_name(name)}, {sql})" if name in stored else sql
+        elif name not in stored:
+            absent.append(f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')}) AS {_name(name)}")
+    known = [name for name, _, _ in _core.columns()]
+    order = known + [name for name in stored if name not in known]
+    columns = ", ".join(
+        f"{derived[name]} AS {_name(name)}" if name in derived else _name(name) for name in order
+    )
+    inner = ", ".join(["*", *absent])
+    connection.execute(
+        f"CREATE VIEW flows AS SELECT {columns} FROM (SELECT {inner} FROM {files})"  # noqa: S608 - names only
+    )
+
+
+def _name(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _literal(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _escape_glob(path: str) -> str:
+    return "".join(f"[{char}]" if char in "*?[" else char for char in path)
