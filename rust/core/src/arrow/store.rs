@@ -12,6 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_buffer::BooleanBuffer;
+use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -19,7 +20,7 @@ use super::parquet_file::{Part, Temporary, temporary};
 use super::store_batch;
 use crate::batch::Batch;
 use crate::ecs::Options;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::time;
 
 const DAY: i64 = 86_400_000;
@@ -66,13 +67,33 @@ impl StoreWriter {
                 let oldest = *self.open.keys().next().expect("there are some");
                 self.finish(oldest)?;
             }
-            let folder = self.root.join(".tmp");
-            fs::create_dir_all(&folder)?;
-            remove_stale(&folder);
-            let part = Part::create(temporary(&folder, &self.digest), rows.schema())?;
+            let part = self.create(rows.schema())?;
             self.open.insert(day, part);
         }
         Ok(self.open.get_mut(&day).expect("it was put there"))
+    }
+
+    fn create(&self, schema: SchemaRef) -> Result<Part> {
+        let folder = self.temporary_folder();
+        let create = || {
+            fs::create_dir_all(&folder)?;
+            remove_stale(&folder);
+            Part::create(temporary(&folder, &self.digest), schema.clone())
+        };
+        match create() {
+            // Another writer had just done with the folder and removed it.
+            Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => create(),
+            result => result,
+        }
+    }
+
+    fn temporary_folder(&self) -> PathBuf {
+        self.root.join(".tmp")
+    }
+
+    /// Fails, as it should, while something is in it.
+    fn remove_temporary_folder(&self) {
+        let _ = fs::remove_dir(self.temporary_folder());
     }
 
     fn finish(&mut self, day: i64) -> Result<()> {
@@ -98,6 +119,7 @@ impl StoreWriter {
             file.put_in_place(&target)?;
             placed.push(target);
         }
+        self.remove_temporary_folder();
         self.remove_outdated(&next)?;
         Ok(placed)
     }
@@ -127,6 +149,7 @@ impl StoreWriter {
     pub fn abort(&mut self) {
         self.open.clear();
         self.finished.clear();
+        self.remove_temporary_folder();
     }
 }
 
