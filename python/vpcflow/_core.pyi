@@ -127,7 +127,7 @@ class Reader(Iterator[Chunk]):
 
     Raises:
         FormatError: from iterating, when the layout can't be told.
-        DecodeError: from iterating, when the bytes can't be decoded further; whatever could be was yielded before.
+        DecodeError: from iterating, when the bytes can't be decoded further; what could be came before.
         OSError: the file can't be opened or read.
     """
 
@@ -159,7 +159,7 @@ class Chunk:
     """Undecoded records of one format: the unit of work that a thread takes."""
 
     def parse(self) -> Batch:
-        """Reads the records. Can be called once; ValueError after that. Raises ParseError with ``on_error="raise"``."""
+        """Reads the records, once; ValueError after that. Raises ParseError with ``on_error="raise"``."""
 
     @property
     def nbytes(self) -> int:
@@ -201,7 +201,7 @@ class Batch:
         tags: Sequence[str] = (),
         compression: Literal["gzip", "zstd"] | None = None,
     ) -> bytes:
-        """One JSON document a line. Compressed, the result is a whole gzip member or zstd frame: they may be strung together."""
+        """One JSON document a line. Compressed, it is a whole gzip member or zstd frame: string them together."""
 
     def to_bulk(
         self,
@@ -212,10 +212,10 @@ class Batch:
         tags: Sequence[str] = (),
         compression: Literal["gzip"] | None = None,
     ) -> bytes:
-        """Body of an Elasticsearch ``_bulk`` request: a ``create`` action and a document, a line each, per record.
+        """Body of an Elasticsearch ``_bulk`` request: for each record a ``create`` action and its document.
 
-        With ``ids="digest"`` the ``_id`` is a 128-bit digest of the record and the place where it stood, so that
-        the same object indexed twice gives the same documents once.
+        With ``ids="digest"`` the ``_id`` is a 128-bit digest of the record and the place where it stood, so
+        that the same object indexed twice gives the same documents once.
         """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
@@ -225,7 +225,7 @@ class Batch:
 class ParquetWriter:
     """Writes batches of any formats into one Parquet file; columns that a batch lacks are null.
 
-    The file appears under its name only on :meth:`close`; before that it is a hidden temporary file beside it.
+    The file appears under its name on :meth:`close`; before that it is a hidden temporary file beside it.
 
     Raises:
         OSError: from any call, when the disk doesn't take it.
@@ -279,7 +279,7 @@ def parse(
 def explain(
     line: str | bytes, *, format: Format | None = None
 ) -> list[tuple[str, str | None, str | None, str]]:
-    """For each field of a line: AWS's name, the value (None for ``-``), the value in words if it has any, the meaning of the field.
+    """Explains a line. For each field: AWS's name, value (None for ``-``), value in words or None, meaning.
 
     Raises FormatError when the layout can't be told and ParseError when a field can't be read.
     """
@@ -288,6 +288,8 @@ def fields() -> list[tuple[int, str, str, str]]:
     """Every field that AWS documents: version, name, Parquet type, meaning."""
 
 def columns() -> list[tuple[str, str, str | None]]:
-    """Every column of the Arrow and Parquet form: dotted ECS name, Elasticsearch type, and the SQL (DuckDB) that makes
-    it from the others where the Parquet store leaves it out, else None.
+    """Every field of a document: dotted name, Elasticsearch type, and the SQL that makes it.
+
+    The SQL is DuckDB's, over the columns of the Parquet store. None: the store has the column itself (or, for
+    what belongs to the data stream alone, not at all).
     """

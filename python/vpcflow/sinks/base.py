@@ -1,4 +1,4 @@
-"""What every sink offers to the pipeline. One writer an input item, so that an item is acknowledged as a whole."""
+"""What every sink offers to the pipeline: one writer an item, so that an item is acknowledged as a whole."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Writer(Protocol):
         """Puts an encoded batch into the target. Called in the item's order, one call at a time."""
 
     def commit(self) -> Written:
-        """Makes everything written durable and visible; returns what was still in flight. The item is acknowledged after that."""
+        """Makes everything written durable and visible; returns what was still in flight.
+
+        The item is acknowledged after that.
+        """
 
     def abort(self) -> None:
         """Takes back what can be taken back. Must not raise."""

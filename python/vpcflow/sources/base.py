@@ -1,4 +1,4 @@
-"""What every source offers to the pipeline: a stream of items, each of which is read and acknowledged as a whole."""
+"""What every source offers to the pipeline: items, each of which is read and acknowledged as a whole."""
 
 from __future__ import annotations
 
