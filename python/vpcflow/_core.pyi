@@ -201,7 +201,7 @@ class Batch:
         tags: Sequence[str] = (),
         compression: Literal["gzip", "zstd"] | None = None,
     ) -> bytes:
-        """One JSON document a line. Compressed, it is a whole gzip member or zstd frame: string them together."""
+        """One JSON document a line. Compressed, it is a whole gzip member or zstd frame."""
 
     def to_bulk(
         self,
