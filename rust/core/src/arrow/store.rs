@@ -67,13 +67,13 @@ impl StoreWriter {
                 let oldest = *self.open.keys().next().expect("there are some");
                 self.finish(oldest)?;
             }
-            let part = self.create(rows.schema())?;
+            let part = self.create(rows.schema_ref())?;
             self.open.insert(day, part);
         }
         Ok(self.open.get_mut(&day).expect("it was put there"))
     }
 
-    fn create(&self, schema: SchemaRef) -> Result<Part> {
+    fn create(&self, schema: &SchemaRef) -> Result<Part> {
         let folder = self.temporary_folder();
         let create = || {
             fs::create_dir_all(&folder)?;

@@ -202,7 +202,7 @@ impl Reader {
             return Err(Error::Decode("this build reads no Parquet".into()));
         }
         let mut lines =
-            Lines { text, encoding, taken: self.taken.clone(), rest: Vec::new(), base: 0, line: 1, end: None };
+            Lines { text, encoding, taken: self.taken.clone(), read: Vec::new(), at: 0, base: 0, line: 1, end: None };
         lines.skip_byte_order_mark();
         self.input = Input::Text(lines);
         Ok(())
@@ -268,11 +268,12 @@ struct Lines {
     text: Box<dyn BufRead + Send>,
     encoding: Encoding,
     taken: Arc<Taken>,
-    /// Read, but not yet given out.
-    rest: Vec<u8>,
-    /// Offset of `rest` in the decompressed object.
+    /// Read; what stands before `at` was given out.
+    read: Vec<u8>,
+    at: usize,
+    /// Offset of the rest in the decompressed object.
     base: u64,
-    /// Number of the first line in `rest`.
+    /// Number of the rest's first line.
     line: u64,
     /// Nothing more comes from `text`, and why.
     end: Option<Result<()>>,
@@ -286,26 +287,31 @@ impl Lines {
         }
     }
 
+    /// Read, but not yet given out.
+    fn rest(&self) -> &[u8] {
+        &self.read[self.at..]
+    }
+
     fn next_chunk(&mut self, options: &Options, format: &mut Option<Arc<Format>>) -> Result<Option<Chunk>> {
         loop {
             self.fill(options.chunk_size);
-            let (mut cut, whole) = match memchr::memrchr(b'\n', &self.rest) {
-                _ if self.end.as_ref().is_some_and(Result::is_ok) => (self.rest.len(), true),
-                Some(at) => (at + 1, true),
-                None => (self.rest.len(), false),
-            };
-            if self.rest.is_empty() {
+            if self.rest().is_empty() {
                 return self.end.take().unwrap_or(Ok(())).map(|()| None);
             }
+            let (mut cut, whole) = match memchr::memrchr(b'\n', self.rest()) {
+                _ if self.end.as_ref().is_some_and(Result::is_ok) => (self.rest().len(), true),
+                Some(at) => (at + 1, true),
+                None => (self.rest().len(), false),
+            };
             if whole && self.take_header(options, format)? {
                 continue;
             }
-            let blank = self.rest[..cut].iter().all(u8::is_ascii_whitespace);
+            let blank = self.rest()[..cut].iter().all(u8::is_ascii_whitespace);
             if format.is_none() && !blank {
-                *format = Some(Arc::new(detect(&self.rest[..cut])?));
+                *format = Some(Arc::new(detect(&self.rest()[..cut])?));
             }
             let lines = if whole {
-                let (until, lines) = until_header(&self.rest[..cut]);
+                let (until, lines) = until_header(&self.rest()[..cut]);
                 cut = until;
                 lines
             } else {
@@ -316,10 +322,8 @@ impl Lines {
                 Some(_) => Some("cut short: the object can't be read beyond the middle of this line".to_string()),
                 None => Some(format!("the line is longer than {} MiB", MAX_LINE >> 20)),
             };
-            let rest = self.rest.split_off(cut);
-            let text = std::mem::replace(&mut self.rest, rest);
             let (base, first_line) = (self.base, self.line);
-            self.base += cut as u64;
+            let text = self.take(cut);
             self.line += lines;
             if blank {
                 continue;
@@ -331,34 +335,52 @@ impl Lines {
         }
     }
 
+    /// Gives out the first bytes of the rest. Copies whichever is less, them or what stays.
+    fn take(&mut self, length: usize) -> Vec<u8> {
+        self.base += length as u64;
+        if self.at == 0 && length * 2 >= self.read.len() {
+            let stays = self.read.split_off(length);
+            return std::mem::replace(&mut self.read, stays);
+        }
+        let taken = self.rest()[..length].to_vec();
+        self.at += length;
+        taken
+    }
+
     /// Reads until there is a chunk's worth of text with a line end in it, or nothing more.
     fn fill(&mut self, chunk_size: usize) {
+        if self.end.is_some() {
+            return;
+        }
+        self.read.drain(..self.at);
+        self.at = 0;
         let mut goal = chunk_size;
         let mut searched = 0;
         while self.end.is_none() {
-            let wanted = goal.saturating_sub(self.rest.len());
+            let wanted = goal.saturating_sub(self.read.len());
             // More than that is reserved as it comes: `wanted` may stand for everything there is.
-            self.rest.reserve(wanted.min(16 << 20));
-            match self.text.by_ref().take(wanted as u64).read_to_end(&mut self.rest) {
-                Ok(_) if self.rest.len() < goal => self.end = Some(Ok(())),
+            self.read.reserve(wanted.min(16 << 20));
+            match self.text.by_ref().take(wanted as u64).read_to_end(&mut self.read) {
+                Ok(_) if self.read.len() < goal => self.end = Some(Ok(())),
                 Ok(_) => {}
                 Err(error) => {
-                    let after = self.base + self.rest.len() as u64;
+                    let after = self.base + self.read.len() as u64;
                     self.end = Some(Err(self.taken.blame(self.encoding, after, error)));
                 }
             }
-            if memchr::memchr(b'\n', &self.rest[searched..]).is_some() || self.rest.len() >= MAX_LINE {
+            if memchr::memchr(b'\n', &self.read[searched..]).is_some() || self.read.len() >= MAX_LINE {
                 break;
             }
-            searched = self.rest.len();
+            searched = self.read.len();
             goal = (goal * 2).min(MAX_LINE.max(chunk_size));
         }
     }
 
     /// Takes a header off the front, and with it the layout.
     fn take_header(&mut self, options: &Options, format: &mut Option<Arc<Format>>) -> Result<bool> {
-        let end = memchr::memchr(b'\n', &self.rest).unwrap_or(self.rest.len());
-        let Some(header) = header(&self.rest[..end]) else { return Ok(false) };
+        let rest = self.rest();
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let Some(header) = header(&rest[..end]) else { return Ok(false) };
         match &options.format {
             Some(given) if **given != header => {
                 // At the start of an object the header is right and the caller wrong about it. Further on it is a line
@@ -371,8 +393,8 @@ impl Lines {
             Some(_) => {}
             None => *format = Some(Arc::new(header)),
         }
-        let length = (end + 1).min(self.rest.len());
-        self.rest.drain(..length);
+        let length = (end + 1).min(rest.len());
+        self.at += length;
         self.base += length as u64;
         self.line += 1;
         Ok(true)
