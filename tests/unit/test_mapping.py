@@ -340,6 +340,10 @@ def test_a_record_with_addresses_is_mapped_whatever_its_status() -> None:
     assert got["source"]["ip"] == "172.31.16.139"
 
 
+def test_without_a_carrier_the_input_is_a_log() -> None:
+    assert document(samples.V2, samples.ACCEPTED)["input"] == {"type": "log"}
+
+
 def test_tags_and_namespace() -> None:
     got = document(samples.V2, samples.ACCEPTED, tags=["team-a", 'quo"te'], namespace="prod")
     assert got["tags"] == ["forwarded", "aws-vpcflow", "team-a", 'quo"te']

@@ -86,7 +86,7 @@ fn retain<T>(values: &mut Vec<T>, keep: &[bool]) {
 }
 
 /// What the carrier of the bytes knows: it fills in what the records don't say.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
     /// Path or URL of the object: `log.file.path`.
     pub path: Option<String>,
@@ -100,6 +100,12 @@ pub struct Origin {
     pub bucket: Option<String>,
     /// Key of the object.
     pub key: Option<String>,
+}
+
+impl Default for Origin {
+    fn default() -> Origin {
+        Origin { path: None, input_type: "log".into(), modified: None, region: None, bucket: None, key: None }
+    }
 }
 
 /// What becomes of a line that can't be read.

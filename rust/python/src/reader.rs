@@ -117,7 +117,7 @@ pub(crate) fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
 
 /// The source, and what the file system knows of it.
 fn open(source: &Bound<'_, PyAny>) -> PyResult<(Source, core::Origin)> {
-    let origin = core::Origin { input_type: "log".into(), ..core::Origin::default() };
+    let origin = core::Origin::default();
     if let Ok(path) = source.extract::<PathBuf>() {
         let failed = |error: io::Error| -> PyErr {
             // Python's own way to say it names the file.

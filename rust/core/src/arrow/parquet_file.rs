@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::{RecordBatch, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::store_batch;
 use crate::batch::Batch;
@@ -56,12 +56,17 @@ impl Part {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(io::Error::other)?))
             .set_max_row_group_row_count(Some(ROW_GROUP))
+            // A row group is read as a whole: what pages hold would only make small files larger.
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
             .set_created_by(concat!("vpcflow ", env!("CARGO_PKG_VERSION")).to_string())
             .set_key_value_metadata(Some(vec![KeyValue::new("vpcflow.schema".to_string(), "1".to_string())]))
             .build();
         let file = File::create_new(&path)?;
         let temporary = Temporary(path);
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(io_error)?;
+        // The Arrow schema would be a third of a small file, and says nothing that Parquet's own doesn't.
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(file, schema.clone(), options).map_err(io_error)?;
         Ok(Part { writer, schema, file: temporary })
     }
 
@@ -141,12 +146,12 @@ impl ParquetWriter {
             let empty = store_batch(&Batch::empty(Arc::default()), &self.options);
             self.part(empty.schema_ref())?;
         }
-        let schema = union(self.parts.iter().map(Part::schema));
+        let schemas: Vec<_> = self.parts.iter().map(|part| part.schema().clone()).collect();
         let mut finished = std::mem::take(&mut self.parts).into_iter().map(Part::finish).collect::<Result<Vec<_>>>()?;
         if finished.len() > 1 {
-            let mut whole = Part::create(self.temporary(), schema.clone())?;
-            for part in &finished {
-                copy(&part.0, &schema, &mut whole)?;
+            let mut whole = Part::create(self.temporary(), union(&schemas))?;
+            for (part, schema) in finished.iter().zip(schemas) {
+                copy(&part.0, schema, &mut whole)?;
             }
             finished = vec![whole.finish()?];
         }
@@ -163,9 +168,9 @@ impl ParquetWriter {
 }
 
 /// All columns of all schemas, each once, in the order in which they come.
-fn union<'a>(schemas: impl Iterator<Item = &'a SchemaRef>) -> SchemaRef {
+fn union(schemas: &[SchemaRef]) -> SchemaRef {
     let mut fields: Vec<Arc<Field>> = Vec::new();
-    for field in schemas.flat_map(|schema| schema.fields()) {
+    for field in schemas.iter().flat_map(|schema| schema.fields()) {
         if !fields.iter().any(|known| known.name() == field.name()) {
             fields.push(field.clone());
         }
@@ -173,17 +178,20 @@ fn union<'a>(schemas: impl Iterator<Item = &'a SchemaRef>) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn copy(from: &Path, schema: &SchemaRef, to: &mut Part) -> Result<()> {
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(File::open(from)?).and_then(|b| b.with_batch_size(8192).build());
+/// Adds the rows of a finished file, whose schema was this.
+fn copy(from: &Path, schema: SchemaRef, to: &mut Part) -> Result<()> {
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(from)?, options)
+        .and_then(|builder| builder.with_batch_size(8192).build());
     for rows in reader.map_err(io_error)? {
         let rows = rows.map_err(io::Error::other)?;
         let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {
             Some(array) => array.clone(),
             None => new_null_array(field.data_type(), rows.num_rows()),
         };
-        let arrays = schema.fields().iter().map(column).collect();
-        to.write(&RecordBatch::try_new(schema.clone(), arrays).map_err(io::Error::other)?)?;
+        let arrays = to.schema.fields().iter().map(column).collect();
+        let rows = RecordBatch::try_new(to.schema.clone(), arrays).map_err(io::Error::other)?;
+        to.write(&rows)?;
     }
     Ok(())
 }
