@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUST   := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python lint format bench fuzz clean
+.PHONY: help build demo test test-rust test-python lint format docs bench fuzz clean
 
 help:  ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ format: $(VENV)/.test  ## Put the code in the one format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	cargo fmt --all
+
+docs: build  ## Write the pages of docs/ that the program itself knows
+	$(BIN)/python docs/generate.py
 
 bench: $(VENV)/.test  ## Measure against peers; writes benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt

@@ -1,32 +1,34 @@
 //! One document field of all rows → one Arrow array.
 //!
-//! Texts are views: of up to twelve bytes they hold the text, longer ones point into the batch's own text, which is
-//! shared and not copied. Fields that say the same (`source.address`, `source.ip`) share one array.
+//! What differs from record to record (addresses, ids of flows) is a string view, what repeats is a dictionary. Fields
+//! that say the same (`source.bytes`, `network.bytes`) share one array.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{ArrayRef, ListArray, PrimitiveArray, StringViewArray};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_array::{ArrayRef, ListArray, PrimitiveArray, StringViewArray, new_null_array};
+use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 
+use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
-use crate::ecs::{Context, Mapped, Source, Type, Value, protocol_keyword, tcp_flag_names};
+use crate::ecs::{Constant, Context, Mapped, Source, Type, Value, protocol_keyword, tcp_flag_names};
 
 /// Builds the arrays of one batch.
 pub(super) struct Builder<'a> {
     context: &'a Context<'a>,
-    text: Buffer,
-    /// Views of the text columns that were asked for, by position in the format.
-    texts: RefCell<HashMap<usize, StringViewArray>>,
+    /// Views of the address columns that were asked for, by position in the format.
+    addresses: RefCell<HashMap<usize, StringViewArray>>,
+    /// The other columns that were made from one column of the format alone.
+    made: RefCell<HashMap<(usize, Type), ArrayRef>>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(context: &'a Context<'a>) -> Builder<'a> {
-        Builder { context, text: Buffer::from(context.batch.text.clone()), texts: RefCell::default() }
+        Builder { context, addresses: RefCell::default(), made: RefCell::default() }
     }
 
     fn rows(&self) -> usize {
@@ -34,6 +36,7 @@ impl<'a> Builder<'a> {
     }
 
     pub(super) fn array(&self, field: &Mapped) -> ArrayRef {
+        let batch = self.context.batch;
         match field.source {
             Source::Timestamp => {
                 let values = (0..self.rows()).map(|row| self.context.timestamp(row));
@@ -44,44 +47,49 @@ impl<'a> Builder<'a> {
                 let millis = seconds.iter().map(|&seconds| if seconds == ABSENT { 0 } else { seconds * 1000 });
                 Arc::new(moments(millis.collect(), nulls(seconds)))
             }
-            Source::Number(at) => self.numbers(at, field.es),
-            Source::NumberAsText(at) => {
-                self.known(self.ints(at), |number| Some(itoa::Buffer::new().format(number).into()))
+            Source::Constant(Constant::Ingested) => Arc::new(moments(vec![batch.ingested; self.rows()].into(), None)),
+            Source::Number(at) => self.once(at, field.es, || self.numbers(at, field.es)),
+            Source::NumberAsText(at) => dictionary::of_numbers(self.ints(at), |number| {
+                (number != ABSENT).then(|| itoa::Buffer::new().format(number).into())
+            }),
+            Source::Transport(at) => {
+                dictionary::of_numbers(self.ints(at), |number| protocol_keyword(number).map(Into::into))
             }
-            Source::Transport(at) => self.known(self.ints(at), |number| protocol_keyword(number).map(Into::into)),
-            Source::Text(at) => Arc::new(self.views(at)),
-            Source::Region(Some(at)) if self.context.batch.origin.region.is_none() => Arc::new(self.views(at)),
-            Source::Outcome(at) => self.by_action(Some(at), ["success", "failure"]),
-            Source::NetworkType(at) => {
-                let kinds = ["ipv4", "ipv6"].map(|kind| views::inline(kind.as_bytes()));
-                let mut views = Views::new(self.rows());
-                for row in 0..self.rows() {
-                    views.push(self.context.address(at, row).map(|address| kinds[usize::from(address.is_ipv6())]));
-                }
-                Arc::new(views.finish(Vec::new()))
+            Source::Text(at) if matches!(batch.columns[at], Column::Addr { .. }) => Arc::new(self.addresses(at)),
+            Source::Text(at) => self.texts(at),
+            Source::Region(Some(at)) if batch.origin.region.is_none() => self.texts(at),
+            Source::Outcome(at) => {
+                dictionary::of_choices(self.rows(), &["success", "failure"], |row| self.verdict(Some(at), row))
             }
+            Source::NetworkType(at) => dictionary::of_choices(self.rows(), &["ipv4", "ipv6"], |row| {
+                self.context.address(at, row).map(|address| usize::from(address.is_ipv6()))
+            }),
             Source::EventType(at) => self.event_types(at),
             Source::RelatedIp(columns) => self.related(columns),
             Source::TcpFlags(at) => self.tcp_flags(at),
-            Source::CommunityId { source, destination, protocol, ports } => {
-                let mut ids = Vec::with_capacity(self.rows() * 30);
-                let mut views = Views::new(self.rows());
-                for row in 0..self.rows() {
-                    let id = self.context.community_id(source, destination, protocol, ports, row);
-                    views.push(id.map(|id| {
-                        let offset = ids.len() as u32;
-                        ids.extend_from_slice(&id);
-                        views::long(&id, 0, offset)
-                    }));
-                }
-                Arc::new(views.finish(vec![ids.into()]))
-            }
+            Source::CommunityId { .. } => self.community_ids(&field.source),
             Source::Offset => {
-                let offsets = (0..self.rows()).map(|row| self.context.batch.offset(row).map(u64::cast_signed));
+                let offsets = (0..self.rows()).map(|row| batch.offset(row).map(u64::cast_signed));
                 Arc::new(offsets.collect::<PrimitiveArray<Int64Type>>())
             }
-            _ => self.plain(field),
+            // The same in every row that is no error.
+            Source::EventKind | Source::Constant(_) | Source::Region(None) if batch.error_rows.is_empty() => {
+                dictionary::of_one(self.rows(), self.text(field, 0).as_deref())
+            }
+            Source::EventKind | Source::Constant(_) | Source::Region(_) | Source::Orchestrator(_) => {
+                self.repeating(field)
+            }
+            Source::ErrorMessage if batch.error_rows.is_empty() => new_null_array(&DataType::Utf8View, self.rows()),
+            Source::Original if batch.error_rows.is_empty() && !self.context.options.preserve_original => {
+                new_null_array(&DataType::Utf8View, self.rows())
+            }
+            Source::ErrorMessage | Source::Original | Source::Percent(_) => self.plain(field),
         }
+    }
+
+    /// Makes an array, or gives the one that another field had made from the same column.
+    fn once(&self, at: usize, es: Type, make: impl FnOnce() -> ArrayRef) -> ArrayRef {
+        self.made.borrow_mut().entry((at, es)).or_insert_with(make).clone()
     }
 
     fn ints(&self, at: usize) -> &[i64] {
@@ -107,55 +115,39 @@ impl<'a> Builder<'a> {
         Arc::new(PrimitiveArray::<Int64Type>::new(values.iter().copied().collect(), nulls(values)))
     }
 
-    /// Texts of numbers of which few differ: each is made once as long as it repeats.
-    fn known(&self, numbers: &[i64], text: impl Fn(i64) -> Option<String>) -> ArrayRef {
-        let mut made: HashMap<i64, Option<u128>> = HashMap::new();
-        let mut last = (ABSENT, None);
-        let mut buffer = Vec::new();
-        let mut views = Views::new(self.rows());
-        for &number in numbers {
-            if number != last.0 {
-                let view = if number == ABSENT {
-                    None
-                } else {
-                    *made
-                        .entry(number)
-                        .or_insert_with(|| text(number).map(|text| views::of(text.as_bytes(), &mut buffer)))
-                };
-                last = (number, view);
-            }
-            views.push(last.1);
-        }
-        Arc::new(views.finish(vec![buffer.into()]))
+    fn texts(&self, at: usize) -> ArrayRef {
+        self.once(at, Type::Keyword, || dictionary::of_spans(self.spans(at), &self.context.batch.text))
     }
 
-    /// Views of a text column.
-    fn views(&self, at: usize) -> StringViewArray {
-        let mut texts = self.texts.borrow_mut();
-        let array = texts.entry(at).or_insert_with(|| {
-            let text = self.text.as_slice();
+    fn addresses(&self, at: usize) -> StringViewArray {
+        let mut made = self.addresses.borrow_mut();
+        let array = made.entry(at).or_insert_with(|| {
+            let mut buffer = Vec::new();
             let mut views = Views::new(self.rows());
             for span in self.spans(at) {
-                views.push((!span.is_absent()).then(|| views::of_span(*span, text)));
+                views.push((!span.is_absent()).then(|| views::of_span(*span, &self.context.batch.text, &mut buffer)));
             }
-            views.finish(vec![self.text.clone()])
+            views.finish(vec![buffer.into()])
         });
         array.clone()
     }
 
-    /// One text for ACCEPT and one for REJECT.
-    fn by_action(&self, at: Option<usize>, texts: [&str; 2]) -> ArrayRef {
-        let texts = texts.map(|text| views::inline(text.as_bytes()));
+    fn community_ids(&self, source: &Source<usize>) -> ArrayRef {
+        let Source::CommunityId { source, destination, protocol, ports } = *source else {
+            return new_null_array(&DataType::Utf8View, self.rows());
+        };
+        let mut ids = Vec::with_capacity(self.rows() * 30);
         let mut views = Views::new(self.rows());
         for row in 0..self.rows() {
-            views.push(self.verdict(at, row).map(|verdict| texts[verdict]));
+            let id = self.context.community_id(source, destination, protocol, ports, row);
+            views.push(id.map(|id| views::of(&id, &mut ids)));
         }
-        Arc::new(views.finish(Vec::new()))
+        Arc::new(views.finish(vec![ids.into()]))
     }
 
     /// 0 for ACCEPT, 1 for REJECT.
     fn verdict(&self, at: Option<usize>, row: usize) -> Option<usize> {
-        match self.spans(at?)[row].of(&self.text) {
+        match self.spans(at?)[row].of(&self.context.batch.text) {
             b"ACCEPT" => Some(0),
             b"REJECT" => Some(1),
             _ => None,
@@ -180,16 +172,20 @@ impl<'a> Builder<'a> {
     }
 
     fn related(&self, columns: [Option<usize>; 4]) -> ArrayRef {
-        let views = columns.map(|at| at.map(|at| (at, self.views(at))));
+        let arrays = columns.map(|at| at.map(|at| self.addresses(at)));
         let mut lists = Lists::new(self.rows(), 2);
+        // The lists' views point into the buffers of the columns, one behind the other.
+        let buffers =
+            arrays.iter().map(|array| array.as_ref().map_or(Vec::new(), |array| array.data_buffers().to_vec()));
+        let buffers: Vec<_> = buffers.collect();
         for row in 0..self.rows() {
-            for at in self.context.distinct_addresses(columns, row) {
-                let column = views.iter().flatten().find(|(column, _)| *column == at);
-                lists.values.push(column.map(|(_, array)| array.views()[row]));
+            for i in self.context.distinct_addresses(columns, row) {
+                let before: usize = buffers[..i].iter().map(Vec::len).sum();
+                lists.values.push(arrays[i].as_ref().map(|array| views::moved(array.views()[row], before as u32)));
             }
             lists.end();
         }
-        lists.finish(vec![self.text.clone()])
+        lists.finish(buffers.concat())
     }
 
     fn tcp_flags(&self, at: usize) -> ArrayRef {
@@ -203,33 +199,36 @@ impl<'a> Builder<'a> {
         lists.finish(Vec::new())
     }
 
-    /// What is the same in most rows or seldom there.
-    fn plain(&self, field: &Mapped) -> ArrayRef {
-        if field.es == Type::Date {
-            // The only moment that is no column of the format.
-            return Arc::new(moments(vec![self.context.batch.ingested; self.rows()].into(), None));
+    fn text(&self, field: &Mapped, row: usize) -> Option<String> {
+        match (row < self.rows()).then(|| self.context.value(&field.source, row))? {
+            Value::Text(text) => Some(text.into_owned()),
+            _ => None,
         }
+    }
+
+    /// Texts of which few differ, made value by value.
+    fn repeating(&self, field: &Mapped) -> ArrayRef {
+        let mut texts: Vec<String> = Vec::new();
+        let choices: Vec<Option<usize>> = (0..self.rows())
+            .map(|row| {
+                let text = self.text(field, row)?;
+                let known = texts.iter().rposition(|known| *known == text);
+                Some(known.unwrap_or_else(|| {
+                    texts.push(text);
+                    texts.len() - 1
+                }))
+            })
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        dictionary::of_choices(self.rows(), &texts, |row| choices[row])
+    }
+
+    /// Texts made value by value.
+    fn plain(&self, field: &Mapped) -> ArrayRef {
         let mut buffer = Vec::new();
         let mut views = Views::new(self.rows());
-        let mut last: (Option<String>, Option<u128>) = (None, None);
-        // These have one value in every row that is no error.
-        let errors = &self.context.batch.error_rows;
-        let fixed = matches!(
-            field.source,
-            Source::Constant(_) | Source::EventKind | Source::ErrorMessage | Source::Region(None)
-        ) || (field.source == Source::Original && !self.context.options.preserve_original);
         for row in 0..self.rows() {
-            let same = fixed && errors.is_empty() && row > 0;
-            if !same {
-                let text = match self.context.value(&field.source, row) {
-                    Value::Text(text) => Some(text.into_owned()),
-                    _ => None,
-                };
-                if text != last.0 {
-                    last = (text.clone(), text.map(|text| views::of(text.as_bytes(), &mut buffer)));
-                }
-            }
-            views.push(last.1);
+            views.push(self.text(field, row).map(|text| views::of(text.as_bytes(), &mut buffer)));
         }
         Arc::new(views.finish(vec![buffer.into()]))
     }
@@ -249,11 +248,11 @@ impl Lists {
     }
 
     fn end(&mut self) {
-        // At most four values a row, and fewer than 2^29 rows in a batch of 4 GiB.
+        // At most six values a row, and fewer than 2^28 rows in a batch of 4 GiB.
         self.offsets.push(i32::try_from(self.values.len()).unwrap_or(i32::MAX));
     }
 
-    fn finish(self, buffers: Vec<Buffer>) -> ArrayRef {
+    fn finish(self, buffers: Vec<arrow_buffer::Buffer>) -> ArrayRef {
         let rows = self.offsets.len() - 1;
         let present = BooleanBuffer::collect_bool(rows, |row| self.offsets[row] < self.offsets[row + 1]);
         let nulls = Some(NullBuffer::new(present)).filter(|nulls| nulls.null_count() > 0);

@@ -1,6 +1,7 @@
 //! Batches as Arrow record batches with dotted ECS names, and as Parquet.
 
 mod columns;
+mod dictionary;
 mod parquet_file;
 mod store;
 mod views;

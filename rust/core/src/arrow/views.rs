@@ -18,13 +18,6 @@ pub(super) fn inline(text: &[u8]) -> u128 {
     u128::from_le_bytes(view)
 }
 
-/// A view of a longer text that lies at an offset of a buffer.
-pub(super) fn long(text: &[u8], buffer: u32, offset: u32) -> u128 {
-    debug_assert!(text.len() > INLINE);
-    let prefix = u32::from_le_bytes([text[0], text[1], text[2], text[3]]);
-    ByteView { length: text.len() as u32, prefix, buffer_index: buffer, offset }.as_u128()
-}
-
 /// A view of any text; a long one is put into the buffer, which is to be the array's first.
 pub(super) fn of(text: &[u8], buffer: &mut Vec<u8>) -> u128 {
     if text.len() <= INLINE {
@@ -32,16 +25,17 @@ pub(super) fn of(text: &[u8], buffer: &mut Vec<u8>) -> u128 {
     }
     let offset = buffer.len() as u32;
     buffer.extend_from_slice(text);
-    long(text, 0, offset)
+    let prefix = u32::from_le_bytes([text[0], text[1], text[2], text[3]]);
+    ByteView { length: text.len() as u32, prefix, buffer_index: 0, offset }.as_u128()
 }
 
-/// A view of a piece of the text that is to be the array's first buffer.
-pub(super) fn of_span(span: Span, text: &[u8]) -> u128 {
-    let start = span.start as usize;
+/// A view of a piece of a text; a long one is put into the buffer, which is to be the array's first.
+pub(super) fn of_span(span: Span, text: &[u8], buffer: &mut Vec<u8>) -> u128 {
     if span.len as usize > INLINE {
-        return long(span.of(text), 0, span.start);
+        return of(span.of(text), buffer);
     }
     // Sixteen bytes in one load, of which the text's are kept: far cheaper than a copy of a length that isn't known.
+    let start = span.start as usize;
     match text.get(start..start + 16).and_then(|bytes| bytes.try_into().ok()) {
         Some(bytes) => {
             let kept = u128::from_le_bytes(bytes) & ((1u128 << (8 * span.len)) - 1);
@@ -49,6 +43,15 @@ pub(super) fn of_span(span: Span, text: &[u8]) -> u128 {
         }
         None => inline(span.of(text)),
     }
+}
+
+/// The same view for an array that has so many buffers in front.
+pub(super) fn moved(view: u128, buffers: u32) -> u128 {
+    let mut view = ByteView::from(view);
+    if view.length as usize > INLINE {
+        view.buffer_index += buffers;
+    }
+    view.as_u128()
 }
 
 /// An array in the making.
@@ -80,9 +83,9 @@ impl Views {
         let nulls = (self.nulls > 0).then(present);
         let views = ScalarBuffer::from(self.views);
         // SAFETY: every view was made above from a text that lies in `buffers` at the offset it names, with that text's
-        // length and first bytes. All of them are UTF-8: they are our own names, or spans of a batch's text, which end
-        // at spaces and line ends and of which only lines that were checked to be UTF-8 have any. The fuzz target
-        // `arrow` and debug builds let Arrow check all of it.
+        // length and first bytes. All of them are UTF-8: they are our own names, `str`s, or spans of a batch's text,
+        // which end at blanks and line ends and of which only lines that were checked to be UTF-8 have any. The fuzz
+        // target `arrow` and debug builds let Arrow check all of it.
         let array = unsafe { StringViewArray::new_unchecked(views, buffers.into(), nulls) };
         debug_assert!(arrow_array::Array::to_data(&array).validate_full().is_ok());
         array

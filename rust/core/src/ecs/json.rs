@@ -263,8 +263,8 @@ fn member(
             }
         }
         Source::RelatedIp(columns) => {
-            let addresses = context.distinct_addresses(columns, row).map(|at| context.span(at, row).of(&batch.text));
-            array(out, key, addresses);
+            let spans = context.distinct_addresses(columns, row).filter_map(|i| Some(context.span(columns[i]?, row)));
+            array(out, key, spans.map(|span| span.of(&batch.text)));
         }
         Source::TcpFlags(at) => {
             if let Column::Int(flags) = &batch.columns[at] {

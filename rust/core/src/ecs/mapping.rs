@@ -6,7 +6,7 @@ use crate::field::Field;
 use crate::format::{Format, Name};
 
 /// A field's type in Elasticsearch. The Arrow type follows from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Type {
     /// Exact text.
     Keyword,

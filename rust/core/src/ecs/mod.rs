@@ -15,7 +15,7 @@ pub use mapping::{Type, columns};
 pub use protocol::keyword as protocol_keyword;
 pub use value::Value;
 
-pub(crate) use mapping::{Mapped, Source, mapping};
+pub(crate) use mapping::{Constant, Mapped, Source, mapping};
 pub(crate) use tcp_flags::names as tcp_flag_names;
 pub(crate) use value::Context;
 

@@ -72,16 +72,14 @@ impl<'a> Context<'a> {
         (!span.is_absent()).then(|| self.batch.str(span))
     }
 
-    /// Positions of the columns whose addresses differ from those before them.
+    /// Which of the columns have an address that none before them has.
     pub(crate) fn distinct_addresses(
         &self,
         columns: [Option<usize>; 4],
         row: usize,
     ) -> impl Iterator<Item = usize> + use<'_> {
         let addresses = columns.map(|at| at.and_then(|at| self.address(at, row)));
-        (0..4)
-            .filter(move |&i| addresses[i].is_some() && !addresses[..i].contains(&addresses[i]))
-            .filter_map(move |i| columns[i])
+        (0..4).filter(move |&i| addresses[i].is_some() && !addresses[..i].contains(&addresses[i]))
     }
 
     pub(crate) fn community_id(
@@ -137,7 +135,7 @@ impl<'a> Context<'a> {
                 owned(id.map(|id| id.iter().map(|&byte| char::from(byte)).collect()))
             }
             Source::RelatedIp(columns) => {
-                let addresses = self.distinct_addresses(columns, row).filter_map(|at| self.text(at, row));
+                let addresses = self.distinct_addresses(columns, row).filter_map(|i| self.text(columns[i]?, row));
                 list(addresses.map(Cow::Borrowed).collect())
             }
             Source::TcpFlags(at) => self

@@ -1,0 +1,73 @@
+"""Writes the parts of docs/ that the program itself knows: `make docs`. A test compares them with the files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from vpcflow import _core
+
+HERE = Path(__file__).parent
+
+
+def reference() -> str:
+    """Every command's help."""
+    from vpcflow.cli import main
+
+    os.environ["COLUMNS"] = "100"
+    parts = ["# Reference\n\nWhat `vpcflow COMMAND -h` prints. Made by `make docs`.\n"]
+    context = click.Context(main, info_name="vpcflow", terminal_width=100, max_content_width=100)
+    commands = [("vpcflow", main, context)]
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        inner = click.Context(
+            command, info_name=name, parent=context, terminal_width=100, max_content_width=100
+        )
+        commands.append((f"vpcflow {name}", command, inner))
+    for name, command, inner in commands:
+        help_text = "\n".join(line.rstrip() for line in command.get_help(inner).splitlines())
+        parts.append(f"## {name}\n\n```text\n{help_text}\n```\n")
+    return "\n".join(parts)
+
+
+def fields() -> str:
+    """Every field of a record, and every field of a document."""
+    lines = [
+        "# Fields",
+        "",
+        "Made by `make docs` from what the core knows.",
+        "",
+        "## Of a flow log record",
+        "",
+        "| version | name | Parquet type | meaning |",
+        "| --: | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {version} | `{name}` | {kind} | {meaning} |" for version, name, kind, meaning in _core.fields()
+    ]
+    lines += [
+        "",
+        "## Of a document, in its order",
+        "",
+        "The Parquet store leaves out what follows from other columns; `vpcflow query` puts it back.",
+        "",
+        "| field | Elasticsearch type | in the store |",
+        "| --- | --- | --- |",
+    ]
+    for name, kind, sql in _core.columns():
+        lines.append(
+            f"| `{name}` | {kind} | {'made by the view' if sql else 'column, where the logs say it'} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"reference.md": reference, "fields.md": fields}
+
+if __name__ == "__main__":
+    for page, make in PAGES.items():
+        (HERE / page).write_text(make())
+        sys.stdout.write(f"docs/{page}\n")

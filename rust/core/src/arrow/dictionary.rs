@@ -1,0 +1,95 @@
+//! Columns of which few values differ: each row has the number of its text.
+
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use rustc_hash::FxHashMap;
+
+use crate::batch::Span;
+
+/// Stands for null.
+const NULL: i32 = -1;
+
+/// The texts of spans of a text.
+pub(super) fn of_spans(spans: &[Span], text: &[u8]) -> ArrayRef {
+    let mut values = StringBuilder::new();
+    let mut known: FxHashMap<&[u8], i32> = FxHashMap::default();
+    let mut last: (&[u8], i32) = (&[], NULL);
+    let keys = spans.iter().map(|span| {
+        let bytes = span.of(text);
+        // Neighbours in a log mostly share what is looked at here.
+        if bytes != last.0 {
+            let key = if bytes.is_empty() {
+                NULL
+            } else {
+                *known.entry(bytes).or_insert_with(|| add(&mut values, std::str::from_utf8(bytes).unwrap_or_default()))
+            };
+            last = (bytes, key);
+        }
+        last.1
+    });
+    let keys = keys.collect();
+    finish(keys, values)
+}
+
+/// The texts of numbers.
+pub(super) fn of_numbers(numbers: &[i64], text: impl Fn(i64) -> Option<String>) -> ArrayRef {
+    let mut values = StringBuilder::new();
+    let mut known: FxHashMap<i64, i32> = FxHashMap::default();
+    let mut last = None;
+    let keys = numbers.iter().map(|&number| match last {
+        Some((same, key)) if same == number => key,
+        _ => {
+            let key = *known.entry(number).or_insert_with(|| text(number).map_or(NULL, |text| add(&mut values, &text)));
+            last = Some((number, key));
+            key
+        }
+    });
+    let keys = keys.collect();
+    finish(keys, values)
+}
+
+/// One of a few texts for each row.
+pub(super) fn of_choices(rows: usize, texts: &[&str], choice: impl Fn(usize) -> Option<usize>) -> ArrayRef {
+    let mut values = StringBuilder::new();
+    for text in texts {
+        values.append_value(text);
+    }
+    finish(
+        (0..rows).map(|row| choice(row).and_then(|choice| i32::try_from(choice).ok()).unwrap_or(NULL)).collect(),
+        values,
+    )
+}
+
+/// The same text in every row.
+pub(super) fn of_one(rows: usize, text: Option<&str>) -> ArrayRef {
+    let mut values = StringBuilder::new();
+    match text {
+        Some(text) => {
+            values.append_value(text);
+            // Zeros, which the system gives without touching the memory.
+            finish(vec![0; rows], values)
+        }
+        None => Arc::new(DictionaryArray::new(PrimitiveArray::<Int32Type>::new_null(rows), Arc::new(values.finish()))),
+    }
+}
+
+fn add(values: &mut StringBuilder, text: &str) -> i32 {
+    values.append_value(text);
+    i32::try_from(arrow_array::builder::ArrayBuilder::len(values)).map_or(NULL, |length| length - 1)
+}
+
+fn finish(mut keys: Vec<i32>, mut values: StringBuilder) -> ArrayRef {
+    let mut nulls = None;
+    if keys.contains(&NULL) {
+        nulls = Some(NullBuffer::new(BooleanBuffer::collect_bool(keys.len(), |row| keys[row] != NULL)));
+        for key in &mut keys {
+            *key = (*key).max(0);
+        }
+    }
+    let keys = PrimitiveArray::<Int32Type>::new(keys.into(), nulls);
+    Arc::new(DictionaryArray::new(keys, Arc::new(values.finish())))
+}
