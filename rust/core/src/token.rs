@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::batch::Span;
+
 /// A whole number from 0 to `max` in decimal digits.
 pub(crate) fn int(token: &[u8], max: i64) -> Option<i64> {
     // 19 digits can't overflow a u64.
@@ -19,12 +21,100 @@ pub(crate) fn int(token: &[u8], max: i64) -> Option<i64> {
     (!wrong && value <= max).then_some(value)
 }
 
+/// The same for a piece of a text. Eight digits are read in one go where eight bytes stand before its end.
+#[inline]
+pub(crate) fn int_at(text: &[u8], span: Span, max: i64) -> Option<i64> {
+    let (length, end) = (span.len as usize, (span.start + span.len) as usize);
+    let value = match length {
+        1..=8 => eight(text, end, length)?,
+        9..=16 => eight(text, end - 8, length - 8)? * 100_000_000 + eight(text, end, 8)?,
+        _ => return int(span.of(text), max),
+    };
+    (value <= max).then_some(value)
+}
+
+/// Eight times the digit 0.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+/// The upper half of eight bytes.
+const UPPER: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+
+/// The number in the last `length` (1 to 8) bytes before `end`.
+#[inline]
+fn eight(text: &[u8], end: usize, length: usize) -> Option<i64> {
+    let Some(bytes) = end.checked_sub(8).and_then(|start| text.get(start..end)?.try_into().ok()) else {
+        return int(text.get(end - length..end)?, i64::MAX);
+    };
+    // The first digit lies lowest. What stands before it becomes zeros.
+    let kept = u64::MAX << (64 - 8 * length);
+    let word = u64::from_le_bytes(bytes) & kept | ZEROS & !kept;
+    // A digit's upper half is 3, and stays 3 when 6 is added to it.
+    let digits = (word & UPPER) | ((word.wrapping_add(0x0606_0606_0606_0606) & UPPER) >> 4) == 0x3333_3333_3333_3333;
+    // Neighbours are put together: digits to pairs, pairs to fours, fours to eight.
+    let word = word.wrapping_sub(ZEROS);
+    let pairs = (word.wrapping_mul(10).wrapping_add(word >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let whole = (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xffff_ffff;
+    digits.then_some(whole.cast_signed())
+}
+
 /// An IPv4 or IPv6 address in its text form. No scope ids, no leading zeros in IPv4.
 pub(crate) fn address(token: &[u8]) -> Option<IpAddr> {
-    if let Some(address) = ipv4(token) {
-        return Some(IpAddr::V4(address));
+    match ipv4(token) {
+        Some(address) => Some(IpAddr::V4(address)),
+        None => ipv6(token).map(IpAddr::V6),
     }
-    std::str::from_utf8(token).ok()?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+}
+
+fn ipv6(token: &[u8]) -> Option<Ipv6Addr> {
+    let mut groups = [0u16; 8];
+    let mut count = 0;
+    // How many groups stand before `::`.
+    let mut gap = None;
+    let mut rest = token;
+    if let Some(after) = rest.strip_prefix(b"::") {
+        gap = Some(0);
+        rest = after;
+    }
+    while !rest.is_empty() {
+        let digits = rest.iter().take(5).take_while(|byte| byte.is_ascii_hexdigit()).count();
+        if digits == 0 || digits > 4 || count == 8 {
+            return None;
+        }
+        if rest.get(digits) == Some(&b'.') {
+            // The last two groups may be written as IPv4.
+            let [a, b, c, d] = ipv4(rest)?.octets();
+            let pair = groups.get_mut(count..count + 2)?;
+            pair.copy_from_slice(&[u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
+            count += 2;
+            break;
+        }
+        groups[count] = rest[..digits].iter().fold(0, |value, &byte| value << 4 | hex(byte));
+        count += 1;
+        match &rest[digits..] {
+            [] => break,
+            [b':', b':', after @ ..] if gap.is_none() => {
+                gap = Some(count);
+                rest = after;
+            }
+            [b':', after @ ..] if !after.is_empty() => rest = after,
+            _ => return None,
+        }
+    }
+    match gap {
+        None if count == 8 => {}
+        // `::` stands for at least one group.
+        Some(gap) if count < 8 => {
+            groups.copy_within(gap..count, 8 - (count - gap));
+            groups[gap..8 - (count - gap)].fill(0);
+        }
+        _ => return None,
+    }
+    Some(Ipv6Addr::from(groups))
+}
+
+/// Of a hexadecimal digit: letters have bit 6 set and are 9 short of their value in the lower half.
+fn hex(digit: u8) -> u16 {
+    u16::from((digit & 15) + 9 * (digit >> 6))
 }
 
 fn ipv4(token: &[u8]) -> Option<Ipv4Addr> {
@@ -75,7 +165,14 @@ mod tests {
         }
 
         #[test]
-        fn addresses_read_as_the_standard_library_reads_them(token in "[0-9a-f.:]{0,20}|([0-9]{1,3}\\.){3}[0-9]{1,3}") {
+        fn numbers_read_the_same_in_a_text(before in "[0-9 a]{0,9}", token in "[0-9]{1,19}|[0-9/:-]{1,19}", after in "[0-9 ]{0,3}", max in 0..=i64::MAX) {
+            let text = format!("{before}{token}{after}");
+            let span = Span { start: before.len() as u32, len: token.len() as u32 };
+            prop_assert_eq!(int_at(text.as_bytes(), span, max), int(token.as_bytes(), max));
+        }
+
+        #[test]
+        fn addresses_read_as_the_standard_library_reads_them(token in "[0-9a-fA-F.:]{0,20}|([0-9]{1,3}\\.){3}[0-9]{1,3}|([0-9a-f]{0,5}:){1,8}[0-9a-f]{0,4}|::([0-9a-f]{1,4}:){0,6}([0-9]{1,3}\\.){3}[0-9]{1,3}") {
             prop_assert_eq!(address(token.as_bytes()), token.parse().ok());
         }
 

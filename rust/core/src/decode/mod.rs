@@ -4,6 +4,7 @@ mod concat;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod reader;
+mod scan;
 mod text;
 mod wrapped;
 

@@ -1,17 +1,17 @@
 //! Lines of text → [`Batch`].
 //!
-//! Two passes. The first finds the tokens of every line and stores where each starts: one row of `starts` a line, the
-//! token `i` reaching from `starts[i]` to the byte before `starts[i + 1] - 1`. Lines that are not separated by single
-//! spaces (double spaces, tabs) or are wrapped in JSON are rewritten behind the text first, so that the second pass
-//! sees no difference. The second pass goes over the columns one by one, which keeps its inner loops free of branches on
-//! the kind of field. A line that can't be read keeps its row, with every value absent.
+//! Two passes. The first finds where every token of the text starts and cuts the lines: a row is the place of its first
+//! token in `starts`, its token `i` reaching from `starts[row + i]` to the byte before `starts[row + i + 1] - 1`. Lines that
+//! are not separated by single blanks or are wrapped in JSON are rewritten behind the text, with starts of their own, so
+//! that the second pass sees no difference. The second pass goes over the columns one by one, which keeps its inner loops
+//! free of branches on the kind of field. A line that can't be read keeps its row, with every value absent.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::batch::{ABSENT, Batch, Column, OnError, Origin, Span, lossless, now};
-use crate::decode::wrapped;
+use crate::decode::{scan, wrapped};
 use crate::error::{Error, RecordError, Result};
 use crate::field::{Kind, MAX_TIME};
 use crate::format::Format;
@@ -96,8 +96,10 @@ impl TextChunk {
 type Problem = (Option<usize>, String);
 
 struct Tokens {
-    /// `width + 1` starts a row.
+    /// Of every token, and one behind the last of each line.
     starts: Vec<u32>,
+    /// Where in `starts` each row begins.
+    rows: Vec<u32>,
     width: usize,
     lines: Vec<Span>,
     records: Vec<Span>,
@@ -111,10 +113,11 @@ impl Tokens {
     fn find(chunk: &TextChunk) -> Tokens {
         let text = chunk.text.as_slice();
         let width = chunk.format.names().len();
-        // A guess that is right for most formats spares the vectors their growth.
-        let guess = text.len() / (width * 6) + 1;
+        let starts = scan::starts(text);
+        let guess = starts.len() / width + 1;
         let mut tokens = Tokens {
-            starts: Vec::with_capacity(guess * (width + 1)),
+            starts,
+            rows: Vec::with_capacity(guess),
             width,
             lines: Vec::with_capacity(guess),
             records: Vec::new(),
@@ -122,14 +125,24 @@ impl Tokens {
             rewritten: Vec::new(),
         };
         let all_utf8 = simdutf8::basic::from_utf8(text).is_ok();
+        // Only blanks were looked for: where there are tabs or CRs, each line is looked at again.
+        let odd = memchr::memchr2(b'\t', b'\r', text).is_some();
         let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
-            let (from, to) = trim(text, start, end);
-            start = end + 1;
-            if from == to {
-                continue;
+        let mut row = 0;
+        for end in memchr::memchr_iter(b'\n', text).chain((text.last() != Some(&b'\n')).then_some(text.len())) {
+            let behind = end as u32 + 1;
+            let usual = tokens.starts.get(row + width) == Some(&behind) && tokens.separated(row);
+            if usual && !odd && all_utf8 && text[start] != b'{' {
+                tokens.push(row as u32, Span { start: start as u32, len: (end - start) as u32 });
+                row += width;
+            } else {
+                let (from, to) = trim(text, start, end);
+                if from < to {
+                    tokens.line(chunk, from, to, all_utf8);
+                }
+                row += tokens.starts[row..].iter().position(|&start| start == behind).unwrap_or(0);
             }
-            tokens.line(chunk, from, to, all_utf8);
+            start = end + 1;
         }
         if let (Some(why), Some(last)) = (&chunk.cut, tokens.lines.len().checked_sub(1)) {
             tokens.problems.insert(last as u32, (None, why.clone()));
@@ -137,55 +150,44 @@ impl Tokens {
         tokens
     }
 
+    fn push(&mut self, row: u32, line: Span) {
+        self.rows.push(row);
+        self.lines.push(line);
+        if !self.records.is_empty() {
+            self.records.push(line);
+        }
+    }
+
+    /// Whether a row of the usual number of tokens has no empty one, as two blanks in a row would make.
+    fn separated(&self, row: usize) -> bool {
+        let starts = &self.starts[row..=row + self.width];
+        // Without a branch for each, the compiler takes eight at a time.
+        let empty = starts.iter().zip(&starts[1..]).fold(0, |empty, (start, next)| empty | u32::from(next - start < 2));
+        empty == 0
+    }
+
     fn line(&mut self, chunk: &TextChunk, from: usize, to: usize, all_utf8: bool) {
-        let text = chunk.text.as_slice();
-        let line = &text[from..to];
+        let line = &chunk.text[from..to];
         if line[0] == b'{' {
             return self.wrapped_line(chunk, from, to);
         }
         let row = self.lines.len() as u32;
-        self.lines.push(Span { start: from as u32, len: line.len() as u32 });
-        if !self.records.is_empty() {
-            self.records.push(Span { start: from as u32, len: line.len() as u32 });
-        }
+        self.push(0, Span { start: from as u32, len: line.len() as u32 });
         if !all_utf8 && std::str::from_utf8(line).is_err() {
             return self.fail(row, None, "the line is not UTF-8".into());
         }
-        if !self.split(from as u32, line) {
-            self.split_loosely(row, text.len(), line);
-        }
+        self.split(row, chunk.text.len(), line);
     }
 
-    /// The usual case: tokens separated by one space each. Otherwise leaves `starts` as it was and says no.
-    fn split(&mut self, from: u32, line: &[u8]) -> bool {
-        let before = self.starts.len();
-        let mut start = from;
-        self.starts.push(start);
-        for at in memchr::memchr_iter(b' ', line) {
-            let next = from + at as u32 + 1;
-            if next == start + 1 {
-                self.starts.truncate(before);
-                return false;
-            }
-            self.starts.push(next);
-            start = next;
-        }
-        self.starts.push(from + line.len() as u32 + 1);
-        let fine = self.starts.len() - before == self.width + 1;
-        if !fine {
-            self.starts.truncate(before);
-        }
-        fine
-    }
-
-    /// Runs of blanks and tabs: rewrites the line, or finds that it has another number of fields.
-    fn split_loosely(&mut self, row: u32, text_len: usize, line: &[u8]) {
-        let words = || line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    /// Rewrites a line with one blank between its words, or finds that it has another number of fields.
+    fn split(&mut self, row: u32, text_len: usize, line: &[u8]) {
+        let words = || line.split(|&byte| is_blank(byte)).filter(|word| !word.is_empty());
         let found = words().count();
         if found != self.width {
             let expected = self.width;
             return self.fail(row, None, format!("the line has {found} fields, its format {expected}"));
         }
+        self.rows[row as usize] = self.starts.len() as u32;
         for word in words() {
             self.starts.push((text_len + self.rewritten.len()) as u32);
             self.rewritten.extend_from_slice(word);
@@ -207,6 +209,7 @@ impl Tokens {
         if self.records.is_empty() {
             self.records.clone_from(&self.lines);
         }
+        self.rows.push(0);
         self.lines.push(raw);
         self.records.push(raw);
         match unwrapped {
@@ -217,9 +220,7 @@ impl Tokens {
                 self.rewritten.extend_from_slice(message.as_bytes());
                 self.rewritten.push(b' ');
                 self.records[row as usize] = Span { start, len: message.len() as u32 };
-                if !self.split(start, message.as_bytes()) {
-                    self.split_loosely(row, chunk.text.len(), message.as_bytes());
-                }
+                self.split(row, chunk.text.len(), message.as_bytes());
             }
         }
     }
@@ -227,16 +228,17 @@ impl Tokens {
     /// Gives the row nothing but absent tokens.
     fn fail(&mut self, row: u32, column: Option<usize>, reason: String) {
         self.problems.entry(row).or_insert((column, reason));
+        self.rows[row as usize] = self.starts.len() as u32;
         self.starts.extend(std::iter::repeat_n(0, self.width + 1));
     }
 
     fn column(&mut self, text: &[u8], at: usize, kind: Kind) -> Column {
         let rows = self.lines.len();
-        let stride = self.width + 1;
-        let spans = self.starts.chunks_exact(stride).map(|starts| Span {
-            start: starts[at],
+        let spans = self.rows.iter().map(|&row| {
+            let place = row as usize + at;
+            let [start, next] = [self.starts[place], self.starts[place + 1]];
             // A failed row has zeros only.
-            len: starts[at + 1].saturating_sub(starts[at] + 1),
+            Span { start, len: next.saturating_sub(start + 1) }
         });
         let absent = |token: &[u8]| token.is_empty() || token == b"-";
         let mut problems = Vec::new();
@@ -249,8 +251,8 @@ impl Tokens {
                 let max = if let Kind::Int(max) = kind { max } else { MAX_TIME };
                 let mut values = Vec::with_capacity(rows);
                 for (row, span) in spans.enumerate() {
-                    let token = span.of(text);
-                    values.push(token::int(token, max).unwrap_or_else(|| {
+                    values.push(token::int_at(text, span, max).unwrap_or_else(|| {
+                        let token = span.of(text);
                         if !absent(token) {
                             problems.push((row, format!("{} is not a whole number from 0 to {max}", quoted(token))));
                         }
@@ -287,13 +289,16 @@ pub(crate) fn quoted(token: &[u8]) -> String {
     if token.len() > 80 { format!("{text:?}…") } else { format!("{text:?}") }
 }
 
-/// Takes blanks, tabs and CR off both ends.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r')
+}
+
+/// Takes blanks off both ends.
 fn trim(text: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
-    let blank = |byte: u8| matches!(byte, b' ' | b'\t' | b'\r');
-    while start < end && blank(text[end - 1]) {
+    while start < end && is_blank(text[end - 1]) {
         end -= 1;
     }
-    while start < end && blank(text[start]) {
+    while start < end && is_blank(text[start]) {
         start += 1;
     }
     (start, end)

@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sha1::{Digest, Sha1};
+use sha1::block_api::compress;
 
 /// Characters of an id: `1:` and 20 bytes in base64.
 pub(crate) const LEN: usize = 30;
@@ -34,21 +32,61 @@ pub fn community_id(
     };
     let (from, to) = ports.unwrap_or((0, 0));
     // seed (2), both addresses, protocol, padding, and the ports where the protocol has some
-    let mut input = [0u8; 2 + 16 + 16 + 2 + 4];
+    let mut input = [0u8; 64];
     let size = match (source, destination) {
         (IpAddr::V4(a), IpAddr::V4(b)) => put(&mut input, &a.octets(), &b.octets(), protocol, from, to),
         (IpAddr::V6(a), IpAddr::V6(b)) => put(&mut input, &a.octets(), &b.octets(), protocol, from, to),
         _ => return None,
     };
+    // Both ports are 0 where there are none.
     let size = if ports.is_some() { size } else { size - 4 };
-    let digest = Sha1::digest(&input[..size]);
-    let mut id = *b"1:                            ";
-    STANDARD.encode_slice(digest, &mut id[2..]).ok()?;
-    Some(id)
+    Some(base64(&sha1(input, size)))
+}
+
+/// SHA-1 of what fits one block: the bytes, a one bit, zeros, and the number of bits.
+fn sha1(mut block: [u8; 64], size: usize) -> [u8; 20] {
+    block[size] = 0x80;
+    block[56..].copy_from_slice(&(8 * size as u64).to_be_bytes());
+    let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    compress(&mut state, &[block]);
+    let mut digest = [0; 20];
+    for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    digest
+}
+
+/// Both characters of twelve bits.
+static PAIRS: [[u8; 2]; 4096] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut pairs = [[0; 2]; 4096];
+    let mut bits = 0;
+    while bits < 4096 {
+        pairs[bits] = [alphabet[bits >> 6], alphabet[bits & 63]];
+        bits += 1;
+    }
+    pairs
+};
+
+fn base64(digest: &[u8; 20]) -> [u8; LEN] {
+    let mut id = *b"1:                           =";
+    let pair = |bits: u32| PAIRS[bits as usize & 4095];
+    let (threes, rest) = digest.as_chunks::<3>();
+    let (fours, _) = id[2..].as_chunks_mut::<4>();
+    for (four, [a, b, c]) in fours.iter_mut().zip(threes) {
+        let bits = u32::from_be_bytes([0, *a, *b, *c]);
+        let ([w, x], [y, z]) = (pair(bits >> 12), pair(bits));
+        *four = [w, x, y, z];
+    }
+    // The last two bytes are three characters; the padding stands there already.
+    let bits = u32::from_be_bytes([0, rest[0], rest[1], 0]);
+    let ([w, x], [y, _]) = (pair(bits >> 12), pair(bits));
+    id[26..29].copy_from_slice(&[w, x, y]);
+    id
 }
 
 /// Lays the flow out with its smaller end first, so that both directions give one id.
-fn put<const N: usize>(out: &mut [u8; 40], a: &[u8; N], b: &[u8; N], protocol: u8, from: u16, to: u16) -> usize {
+fn put<const N: usize>(out: &mut [u8; 64], a: &[u8; N], b: &[u8; N], protocol: u8, from: u16, to: u16) -> usize {
     let ((a, from), (b, to)) = if (a, from) <= (b, to) { ((a, from), (b, to)) } else { ((b, to), (a, from)) };
     out[2..2 + N].copy_from_slice(a);
     out[2 + N..2 + 2 * N].copy_from_slice(b);
