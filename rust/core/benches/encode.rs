@@ -36,7 +36,7 @@ fn stages(criterion: &mut Criterion) {
     let read = || parse(Source::Memory(text.clone()), Options::default()).expect("good lines");
     let batch = read();
     let options = ecs::Options::default();
-    let mut out = Vec::new();
+    let mut out = ecs::Buffer::default();
 
     let mut group = criterion.benchmark_group("10,000 lines of version 2");
     group.throughput(Throughput::Elements(batch.len() as u64));

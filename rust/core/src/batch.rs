@@ -64,6 +64,13 @@ impl Column {
         }
     }
 
+    fn text_len(&self, row: usize) -> usize {
+        match self {
+            Column::Int(_) => 0,
+            Column::Addr { spans, .. } | Column::Text(spans) => spans[row].len as usize,
+        }
+    }
+
     /// Keeps the rows that `keep` says.
     fn retain(&mut self, keep: &[bool]) {
         match self {
@@ -133,6 +140,10 @@ pub struct Batch {
     pub(crate) lines: Vec<Span>,
     /// The record of each row where lines are wrapped in JSON; empty where line and record are the same.
     pub(crate) records: Vec<Span>,
+    /// Of every token, and one behind the last of each line; empty where there is no text, or it is in several pieces.
+    pub(crate) starts: Vec<u32>,
+    /// Where in `starts` each row begins.
+    pub(crate) rows_in_starts: Vec<u32>,
     /// Offset of the text's first byte in the decompressed object.
     pub(crate) base: u64,
     /// Offset of each row's line where the text is in several pieces; otherwise empty.
@@ -161,6 +172,8 @@ impl Batch {
             columns,
             lines: Vec::new(),
             records: Vec::new(),
+            starts: Vec::new(),
+            rows_in_starts: Vec::new(),
             base: 0,
             offsets: Vec::new(),
             first_row: 0,
@@ -242,6 +255,23 @@ impl Batch {
         line
     }
 
+    /// Where a value stands in the text, if it is known.
+    #[inline]
+    pub(crate) fn token(&self, row: usize, at: usize) -> Option<Span> {
+        let place = *self.rows_in_starts.get(row)? as usize + at;
+        let [start, next] = *self.starts.get(place..place + 2)? else { return None };
+        // A failed row has zeros only.
+        Some(Span { start, len: next.saturating_sub(start + 1) })
+    }
+
+    /// Bytes of all texts of a row, or more.
+    pub(crate) fn text_len(&self, row: usize) -> usize {
+        match self.records.get(row).or_else(|| self.lines.get(row)) {
+            Some(span) => span.len as usize,
+            None => self.columns.iter().map(|column| column.text_len(row)).sum(),
+        }
+    }
+
     /// Byte offset of a row's line in the decompressed object.
     pub(crate) fn offset(&self, row: usize) -> Option<u64> {
         match self.offsets.get(row) {
@@ -266,6 +296,9 @@ impl Batch {
         self.error_rows.clear();
         for column in &mut self.columns {
             column.retain(&keep);
+        }
+        if !self.rows_in_starts.is_empty() {
+            retain(&mut self.rows_in_starts, &keep);
         }
         for spans in [&mut self.lines, &mut self.records] {
             if !spans.is_empty() {

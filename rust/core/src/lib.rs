@@ -8,7 +8,7 @@
 //! let mut reader = Reader::new(Source::Memory(log.into()), Options::default());
 //! while let Some(chunk) = reader.next_chunk() {
 //!     let batch = chunk?.parse()?;
-//!     let mut documents = Vec::new();
+//!     let mut documents = ecs::Buffer::default();
 //!     batch.write_ndjson(&ecs::Options::default(), &mut documents);
 //!     assert!(documents.starts_with(br#"{"@timestamp":"2014-12-14T04:07:50.000Z""#));
 //! }

@@ -1,11 +1,13 @@
 //! `Batch` and `parse`.
 
+use std::cell::RefCell;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyString};
 use vpcflow_core::arrow::record_batch;
 use vpcflow_core::compress::{Compression, compress};
-use vpcflow_core::ecs::{Ids, Options, Value, paths};
+use vpcflow_core::ecs::{Buffer, Ids, Options, Value, paths};
 use vpcflow_core::{self as core, Source};
 
 use crate::errors::{parse_error, raise};
@@ -24,10 +26,18 @@ fn options(namespace: &str, preserve_original: bool, tags: Vec<String>) -> Optio
     Options { namespace: namespace.into(), preserve_original, tags }
 }
 
+thread_local! {
+    /// What the encoders write to before it becomes a Python object.
+    static BUFFER: RefCell<Buffer> = RefCell::default();
+}
+
+/// A buffer larger than this is not kept for the next time.
+const KEPT: usize = 64 << 20;
+
 fn bytes(
     py: Python<'_>,
     compression: Option<&str>,
-    write: impl Fn(&mut Vec<u8>) + Send + Sync,
+    write: impl Fn(&mut Buffer) + Send + Sync,
 ) -> PyResult<Py<PyBytes>> {
     let compression = match compression {
         None => None,
@@ -35,15 +45,17 @@ fn bytes(
         Some("zstd") => Some(ZSTD),
         Some(other) => return Err(PyValueError::new_err(format!("compression is gzip or zstd, not {other:?}"))),
     };
-    let data = py.detach(|| {
-        let mut out = Vec::new();
-        write(&mut out);
-        match compression {
-            Some(compression) => compress(&out, compression),
-            None => Ok(out),
-        }
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    let compressed = py.detach(|| {
+        write(&mut buffer);
+        compression.map(|compression| compress(&buffer, compression)).transpose()
     })?;
-    Ok(PyBytes::new(py, &data).unbind())
+    let bytes = PyBytes::new(py, compressed.as_deref().unwrap_or(&buffer)).unbind();
+    if buffer.capacity() <= KEPT {
+        BUFFER.set(buffer);
+    }
+    Ok(bytes)
 }
 
 #[pymethods]

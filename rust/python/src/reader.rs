@@ -29,7 +29,7 @@ impl Reader {
 #[pymethods]
 impl Reader {
     #[new]
-    #[pyo3(signature = (source, *, format=None, origin=None, on_error="index", chunk_size=1 << 20))]
+    #[pyo3(signature = (source, *, format=None, origin=None, on_error="index", chunk_size=512 << 10))]
     fn new(
         source: &Bound<'_, PyAny>,
         format: Option<&Bound<'_, Format>>,

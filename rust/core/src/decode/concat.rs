@@ -10,6 +10,7 @@ pub(super) fn concat(batches: Vec<Batch>) -> Result<Batch> {
     let Some(second) = batches.next() else { return Ok(whole) };
     // The texts no longer lie in one piece: from now on each row says where it stood.
     whole.offsets = (0..whole.rows).map_while(|row| whole.offset(row)).collect();
+    (whole.starts, whole.rows_in_starts) = (Vec::new(), Vec::new());
     let mut text = whole.text.to_vec();
     for batch in std::iter::once(second).chain(batches) {
         append(&mut whole, &mut text, batch)?;

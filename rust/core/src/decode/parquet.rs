@@ -132,6 +132,8 @@ impl ParquetChunk {
             columns,
             lines: Vec::new(),
             records: Vec::new(),
+            starts: Vec::new(),
+            rows_in_starts: Vec::new(),
             base: 0,
             offsets: Vec::new(),
             first_row: self.first_row,

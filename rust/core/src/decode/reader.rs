@@ -92,7 +92,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { format: None, origin: Arc::default(), on_error: OnError::Index, chunk_size: 1 << 20 }
+        Options { format: None, origin: Arc::default(), on_error: OnError::Index, chunk_size: 512 << 10 }
     }
 }
 

@@ -76,6 +76,8 @@ impl TextChunk {
             columns,
             lines: tokens.lines,
             records: tokens.records,
+            starts: tokens.starts,
+            rows_in_starts: tokens.rows,
             base: self.base,
             offsets: Vec::new(),
             first_row: 0,

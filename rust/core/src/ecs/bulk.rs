@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::out::Buffer;
 use crate::batch::Batch;
 
 /// Where document ids come from.
@@ -37,20 +38,23 @@ impl<'a> Actions<'a> {
         Actions { batch, ids, input: xxh3_128(name.as_bytes()).to_le_bytes().to_vec() }
     }
 
-    pub(super) fn write(&mut self, row: usize, out: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, row: usize, out: &mut Buffer) {
+        let mut to = out.room(64);
         match self.ids {
-            Ids::Auto => out.extend_from_slice(b"{\"create\":{}}\n"),
+            Ids::Auto => to.fixed(b"{\"create\":{}}\n"),
             Ids::Digest => {
-                out.extend_from_slice(b"{\"create\":{\"_id\":\"");
+                to.fixed(b"{\"create\":{\"_id\":\"");
                 let digest = self.digest(row).to_be_bytes();
                 let mut text = [0; 22];
                 // 16 bytes are 22 characters.
                 if URL_SAFE_NO_PAD.encode_slice(digest, &mut text).is_ok() {
-                    out.extend_from_slice(&text);
+                    to.fixed(&text);
                 }
-                out.extend_from_slice(b"\"}}\n");
+                to.fixed(b"\"}}\n");
             }
         }
+        let written = to.at;
+        out.keep(written);
     }
 
     fn digest(&mut self, row: usize) -> u128 {

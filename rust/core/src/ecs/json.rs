@@ -8,9 +8,10 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::mapping::{Mapped, Source, mapping};
+use super::out::{Buffer, Cursor, SHORT};
 use super::value::{Context, Value};
-use super::{percent, protocol, tcp_flags};
-use crate::batch::{ABSENT, Column, Span};
+use super::{protocol, tcp_flags};
+use crate::batch::Span;
 
 use crate::time::Clock;
 
@@ -30,14 +31,23 @@ enum Step {
 struct Plan {
     steps: Vec<Step>,
     pool: Vec<u8>,
+    /// `event.kind` of the documents.
+    kind: &'static str,
+    /// The most that all but the texts of a document take.
+    bound: usize,
     /// Start of the constant bytes at the end of the pool that are no step yet.
     pending: usize,
 }
 
 impl Plan {
     /// Compiles what `include` lets through. Constants are rendered here, once a batch.
-    fn compile(context: &Context<'_>, fields: &[Mapped], include: impl Fn(&Source<usize>) -> bool) -> Plan {
-        let mut plan = Plan::default();
+    fn compile(
+        context: &Context<'_>,
+        fields: &[Mapped],
+        kind: &'static str,
+        include: impl Fn(&Source<usize>) -> bool,
+    ) -> Plan {
+        let mut plan = Plan { kind, ..Plan::default() };
         plan.pool.push(b'{');
         // What is open, with the bytes that opening it took.
         let mut open: Vec<(&str, usize)> = Vec::new();
@@ -64,18 +74,23 @@ impl Plan {
             *comma = b'\n';
         }
         plan.flush();
+        // Pieces are read from it 32 bytes at a time.
+        plan.bound = plan.pool.len() + MEMBER * plan.steps.len();
+        plan.pool.extend_from_slice(&[0; SHORT]);
         plan
     }
 
     fn member(&mut self, context: &Context<'_>, key: &str, field: &Mapped) {
         let rendered = format!("\"{key}\":");
-        if let Source::Constant(constant) = field.source {
-            match context.constant(constant) {
-                Value::Absent => {}
-                value => {
-                    self.pool.extend_from_slice(rendered.as_bytes());
-                    write_value(&mut self.pool, &value);
-                }
+        let constant = match field.source {
+            Source::Constant(constant) => Some(context.constant(constant)),
+            Source::EventKind => Some(Value::Text(self.kind.into())),
+            _ => None,
+        };
+        if let Some(value) = constant {
+            if value != Value::Absent {
+                self.pool.extend_from_slice(rendered.as_bytes());
+                write_value(&mut self.pool, &value);
             }
             return;
         }
@@ -115,19 +130,25 @@ pub(super) struct Writer<'a> {
     context: &'a Context<'a>,
     good: Plan,
     bad: Plan,
-    timestamp: Clock,
-    time: Clock,
+    end: Clock,
+    start: Clock,
 }
+
+/// The most that a value takes which is no text of the record.
+const MEMBER: usize = 64;
+/// How often a text may stand in a document, and how long JSON can make it: `\u0001` for one byte.
+const REPEATS: usize = 4;
+const ESCAPED: usize = 6;
 
 impl<'a> Writer<'a> {
     pub(super) fn new(context: &'a Context<'a>) -> Writer<'a> {
         let fields = mapping(&context.batch.format);
-        let good = Plan::compile(context, &fields, |source| match source {
+        let good = Plan::compile(context, &fields, "event", |source| match source {
             Source::ErrorMessage => false,
             Source::Original => context.options.preserve_original,
             _ => true,
         });
-        let bad = Plan::compile(context, &fields, |source| {
+        let bad = Plan::compile(context, &fields, "pipeline_error", |source| {
             matches!(
                 source,
                 Source::Timestamp
@@ -139,224 +160,274 @@ impl<'a> Writer<'a> {
                     | Source::Constant(_)
             )
         });
-        Writer { context, good, bad, timestamp: Clock::new(), time: Clock::new() }
+        Writer { context, good, bad, end: Clock::new(), start: Clock::new() }
     }
 
     /// Appends every document; `before` is called ahead of each.
-    pub(super) fn documents(mut self, out: &mut Vec<u8>, mut before: impl FnMut(usize, &mut Vec<u8>)) {
+    pub(super) fn documents(mut self, out: &mut Buffer, mut before: impl FnMut(usize, &mut Buffer)) {
         let batch = self.context.batch;
+        let carried = batch.origin.region.as_ref().map_or(0, String::len);
         let mut errors = batch.error_rows.iter().map(|&(row, _)| row as usize).peekable();
         for row in 0..batch.rows {
             before(row, out);
-            if errors.next_if_eq(&row).is_some() {
-                self.bad_document(row, out);
+            let texts = (batch.text_len(row) + carried) * REPEATS * ESCAPED;
+            let written = if errors.next_if_eq(&row).is_some() {
+                // Line and message, which names the field at fault and repeats some of the line.
+                let message = batch.error_at(row).map_or(0, |error| error.raw.len() * 4 + error.reason.len() + 64);
+                bad_document(&self.bad, self.context, row, out.room(self.bad.bound + texts + message * ESCAPED))
             } else {
-                self.document(row, out);
-            }
+                self.document(row, out.room(self.good.bound + texts))
+            };
+            out.keep(written);
         }
     }
 
-    fn bad_document(&self, row: usize, out: &mut Vec<u8>) {
-        run(&self.bad, out, |out, key, source| {
-            let value = self.context.value(source, row);
-            if value != Value::Absent {
-                out.extend_from_slice(key);
-                write_value(out, &value);
+    fn document(&mut self, row: usize, mut to: Cursor<'_>) -> usize {
+        let Writer { context, good, end, start, .. } = self;
+        let pool = good.pool.as_slice();
+        for step in &good.steps {
+            match step {
+                Step::Raw(range) => to.piece(pool, range.start, range.len()),
+                Step::Close(opening) => close(&mut to, *opening),
+                Step::Member { key, source } => {
+                    let before = to.at;
+                    to.piece(pool, key.start, key.len());
+                    if !value(&mut to, context, row, source, end, start) {
+                        to.at = before;
+                    }
+                }
             }
-        });
-    }
-
-    fn document(&mut self, row: usize, out: &mut Vec<u8>) {
-        let Writer { context, good, timestamp, time, .. } = self;
-        run(good, out, |out, key, source| member(out, key, source, context, row, timestamp, time));
+        }
+        to.at
     }
 }
 
-fn run(plan: &Plan, out: &mut Vec<u8>, mut member: impl FnMut(&mut Vec<u8>, &[u8], &Source<usize>)) {
+fn bad_document(plan: &Plan, context: &Context<'_>, row: usize, mut to: Cursor<'_>) -> usize {
     for step in &plan.steps {
         match step {
-            Step::Raw(range) => out.extend_from_slice(&plan.pool[range.clone()]),
-            Step::Member { key, source } => member(out, &plan.pool[key.clone()], source),
-            Step::Close(opening) => match out.last_mut() {
-                Some(last) if *last == b',' => {
-                    *last = b'}';
-                    out.push(b',');
+            Step::Raw(range) => to.put(&plan.pool[range.clone()]),
+            Step::Close(opening) => close(&mut to, *opening),
+            Step::Member { key, source } => {
+                let value = context.value(source, row);
+                if value != Value::Absent {
+                    to.put(&plan.pool[key.clone()]);
+                    to.at = any(to.room, to.at, &value);
                 }
-                _ => out.truncate(out.len() - opening),
-            },
+            }
         }
+    }
+    to.at
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always)] // see Cursor
+fn close(to: &mut Cursor<'_>, opening: usize) {
+    if to.room[to.at - 1] == b',' {
+        to.room[to.at - 1] = b'}';
+        to.push(b',');
+    } else {
+        to.at -= opening;
     }
 }
 
-fn member(
-    out: &mut Vec<u8>,
-    key: &[u8],
-    source: &Source<usize>,
+/// Writes a value with the comma behind it, or says that there is none.
+#[inline(always)]
+#[allow(clippy::inline_always)] // see Cursor
+#[allow(clippy::too_many_lines)] // one arm a source, none of them long
+fn value(
+    to: &mut Cursor<'_>,
     context: &Context<'_>,
     row: usize,
-    timestamp: &mut Clock,
-    time: &mut Clock,
-) {
+    source: &Source<usize>,
+    end: &mut Clock,
+    start: &mut Clock,
+) -> bool {
     let batch = context.batch;
     match *source {
-        Source::Timestamp => {
-            out.extend_from_slice(key);
-            quoted(out, timestamp.format(context.timestamp(row)));
-        }
+        Source::Timestamp => quoted_array(to, end.format(context.timestamp(row))),
         Source::Time(at) => {
-            if let Some(seconds) = context.int(at, row) {
-                out.extend_from_slice(key);
-                quoted(out, time.format(seconds * 1000));
-            }
+            let Some(seconds) = context.int(at, row) else { return false };
+            // Two clocks, since each remembers its last moment: `end` is also the timestamp.
+            let clock = if context.is_start(at) { start } else { end };
+            quoted_array(to, clock.format(seconds * 1000));
         }
-        Source::Text(at) => text(out, key, context.span(at, row), &batch.text, batch.escapes),
+        Source::Text(at) => return text(to, context, context.span(at, row)),
         Source::Number(at) => {
-            if let Some(number) = context.int(at, row) {
-                out.extend_from_slice(key);
-                out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-                out.push(b',');
-            }
+            let Some(number) = context.int(at, row) else { return false };
+            digits(to, context, row, at, number);
+            to.push(b',');
         }
         Source::NumberAsText(at) => {
-            if let Some(number) = context.int(at, row) {
-                out.extend_from_slice(key);
-                quoted(out, itoa::Buffer::new().format(number).as_bytes());
-            }
+            let Some(number) = context.int(at, row) else { return false };
+            to.push(b'"');
+            digits(to, context, row, at, number);
+            to.fixed(b"\",");
         }
         Source::EventType(at) => {
             let action = at.map_or(Span::ABSENT, |at| context.span(at, row));
-            out.extend_from_slice(key);
-            out.extend_from_slice(match action.of(&batch.text) {
-                b"ACCEPT" => br#"["connection","allowed"],"#.as_slice(),
-                b"REJECT" => br#"["connection","denied"],"#,
-                _ => br#"["connection"],"#,
-            });
-        }
-        Source::Outcome(at) => {
-            let outcome = match context.span(at, row).of(&batch.text) {
-                b"ACCEPT" => br#""success","#,
-                b"REJECT" => br#""failure","#,
-                _ => return,
-            };
-            out.extend_from_slice(key);
-            out.extend_from_slice(outcome);
-        }
-        Source::Transport(at) => {
-            if let Some(keyword) = context.int(at, row).and_then(protocol::keyword) {
-                out.extend_from_slice(key);
-                quoted(out, keyword.as_bytes());
+            match action.of(&batch.text) {
+                b"ACCEPT" => to.fixed(br#"["connection","allowed"],"#),
+                b"REJECT" => to.fixed(br#"["connection","denied"],"#),
+                _ => to.fixed(br#"["connection"],"#),
             }
         }
-        Source::NetworkType(at) => {
-            let kind = match context.address(at, row) {
-                Some(IpAddr::V4(_)) => b"ipv4",
-                Some(IpAddr::V6(_)) => b"ipv6",
-                None => return,
-            };
-            out.extend_from_slice(key);
-            quoted(out, kind);
-        }
+        Source::Outcome(at) => match context.span(at, row).of(&batch.text) {
+            b"ACCEPT" => to.fixed(br#""success","#),
+            b"REJECT" => to.fixed(br#""failure","#),
+            _ => return false,
+        },
+        Source::Transport(at) => match context.int(at, row) {
+            Some(6) => to.fixed(br#""tcp","#),
+            Some(17) => to.fixed(br#""udp","#),
+            other => {
+                let Some(keyword) = other.and_then(protocol::keyword) else { return false };
+                quoted(to, keyword.as_bytes());
+            }
+        },
+        Source::NetworkType(at) => match context.address(at, row) {
+            Some(IpAddr::V4(_)) => to.fixed(br#""ipv4","#),
+            Some(IpAddr::V6(_)) => to.fixed(br#""ipv6","#),
+            None => return false,
+        },
         Source::CommunityId { source, destination, protocol, ports } => {
-            if let Some(id) = context.community_id(source, destination, protocol, ports, row) {
-                out.extend_from_slice(key);
-                quoted(out, &id);
-            }
+            let Some(id) = context.community_id(source, destination, protocol, ports, row) else { return false };
+            quoted_array(to, &id);
         }
         Source::RelatedIp(columns) => {
-            let spans = context.distinct_addresses(columns, row).filter_map(|i| Some(context.span(columns[i]?, row)));
-            array(out, key, spans.map(|span| span.of(&batch.text)));
+            to.push(b'[');
+            let empty = to.at;
+            for i in context.distinct_addresses(columns, row) {
+                quoted_span(to, &batch.text, columns[i].map_or(Span::ABSENT, |at| context.span(at, row)));
+            }
+            return end_array(to, empty);
         }
         Source::TcpFlags(at) => {
-            if let Column::Int(flags) = &batch.columns[at] {
-                let flags = if flags[row] == ABSENT { 0 } else { flags[row] };
-                array(out, key, tcp_flags::names(flags).map(str::as_bytes));
+            to.push(b'[');
+            let empty = to.at;
+            for name in tcp_flags::names(context.int(at, row).unwrap_or(0)) {
+                quoted(to, name.as_bytes());
+            }
+            return end_array(to, empty);
+        }
+        Source::Region(at) => {
+            let logged = at.map_or(Span::ABSENT, |at| context.span(at, row));
+            match &batch.origin.region {
+                Some(region) if logged.is_absent() => to.at = string(to.room, to.at, region),
+                _ => return text(to, context, logged),
             }
         }
-        Source::EventKind => {
-            out.extend_from_slice(key);
-            out.extend_from_slice(br#""event","#);
+        Source::Offset => {
+            let Some(offset) = batch.offset(row) else { return false };
+            to.put(itoa::Buffer::new().format(offset).as_bytes());
+            to.push(b',');
         }
-        Source::Percent(at) => {
-            if let Some(encoded) = context.text(at, row) {
-                out.extend_from_slice(key);
-                string(out, &percent::decode(encoded));
-            }
-        }
-        // Seldom there, or one of a few: the plain way is good enough.
-        Source::Region(_)
-        | Source::Offset
+        // Seldom there: the plain way is good enough.
+        Source::Percent(_)
+        | Source::EventKind
         | Source::Original
         | Source::Orchestrator(_)
         | Source::ErrorMessage
         | Source::Constant(_) => {
             let value = context.value(source, row);
-            if value != Value::Absent {
-                out.extend_from_slice(key);
-                write_value(out, &value);
-            }
+            to.at = any(to.room, to.at, &value);
+            return value != Value::Absent;
         }
     }
+    true
 }
 
-/// An array of texts that need no escape; nothing where it would be empty.
-fn array<'t>(out: &mut Vec<u8>, key: &[u8], texts: impl Iterator<Item = &'t [u8]>) {
-    let before = out.len();
-    out.extend_from_slice(key);
-    out.push(b'[');
-    let empty = out.len();
-    for text in texts {
-        quoted(out, text);
-    }
-    if out.len() == empty {
-        out.truncate(before);
-        return;
-    }
-    // The comma behind the last text.
-    out.pop();
-    out.extend_from_slice(b"],");
-}
-
-fn text(out: &mut Vec<u8>, key: &[u8], span: Span, text: &[u8], escapes: bool) {
-    if span.is_absent() {
-        return;
-    }
-    out.extend_from_slice(key);
-    if escapes {
-        string(out, std::str::from_utf8(span.of(text)).unwrap_or_default());
+#[inline(always)]
+#[allow(clippy::inline_always)] // see Cursor
+fn text(to: &mut Cursor<'_>, context: &Context<'_>, span: Span) -> bool {
+    let batch = context.batch;
+    if batch.escapes {
+        to.at = string(to.room, to.at, batch.str(span));
     } else {
-        quoted(out, span.of(text));
+        quoted_span(to, &batch.text, span);
     }
+    !span.is_absent()
+}
+
+/// A number, as it stands in the text where it does and JSON would write it so.
+#[inline(always)]
+#[allow(clippy::inline_always)] // see Cursor
+fn digits(to: &mut Cursor<'_>, context: &Context<'_>, row: usize, at: usize, number: i64) {
+    let batch = context.batch;
+    match batch.token(row, at) {
+        Some(span) if span.len == 1 || batch.text[span.start as usize] != b'0' => {
+            to.piece(&batch.text, span.start as usize, span.len as usize);
+        }
+        _ => to.put(itoa::Buffer::new().format(number).as_bytes()),
+    }
+}
+
+/// Ends an array that began before `empty`, or says that nothing is in it.
+#[inline(always)]
+#[allow(clippy::inline_always)] // see Cursor
+fn end_array(to: &mut Cursor<'_>, empty: usize) -> bool {
+    if to.at == empty {
+        return false;
+    }
+    // The comma behind the last text goes.
+    to.room[to.at - 1] = b']';
+    to.push(b',');
+    true
 }
 
 /// A text that needs no escape.
-fn quoted(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
-    out.extend_from_slice(text);
-    out.extend_from_slice(b"\",");
+#[inline(always)]
+#[allow(clippy::inline_always)] // see Cursor
+fn quoted(to: &mut Cursor<'_>, text: &[u8]) {
+    to.push(b'"');
+    to.put(text);
+    to.fixed(b"\",");
 }
 
-/// Any text.
-fn string(out: &mut Vec<u8>, text: &str) {
-    // Writing to a Vec can't fail.
-    let _ = serde_json::to_writer(&mut *out, text);
-    out.push(b',');
+/// A piece of a text that needs no escape.
+#[inline(always)]
+#[allow(clippy::inline_always)] // see Cursor
+fn quoted_span(to: &mut Cursor<'_>, text: &[u8], span: Span) {
+    to.push(b'"');
+    to.piece(text, span.start as usize, span.len as usize);
+    to.fixed(b"\",");
+}
+
+/// A text of known length that needs no escape.
+#[inline(always)]
+#[allow(clippy::inline_always)] // see Cursor
+fn quoted_array<const N: usize>(to: &mut Cursor<'_>, text: &[u8; N]) {
+    to.push(b'"');
+    to.fixed(text);
+    to.fixed(b"\",");
+}
+
+/// Any text: where it is to stand, and where the next is to.
+fn string(room: &mut [u8], at: usize, text: &str) -> usize {
+    any(room, at, &Value::Text(text.into()))
+}
+
+/// Any value.
+#[inline(never)]
+fn any(room: &mut [u8], at: usize, value: &Value<'_>) -> usize {
+    let mut bytes = Vec::new();
+    write_value(&mut bytes, value);
+    room[at..at + bytes.len()].copy_from_slice(&bytes);
+    at + bytes.len()
 }
 
 fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
     match value {
-        Value::Absent => out.extend_from_slice(b"null,"),
-        Value::Text(text) => string(out, text),
-        Value::Int(number) => {
-            out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
-            out.push(b',');
-        }
+        Value::Absent => return,
+        // Writing to a vector can't fail.
+        Value::Text(text) => _ = serde_json::to_writer(&mut *out, text),
+        Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
         Value::List(texts) => {
-            out.push(b'[');
-            for text in texts {
-                string(out, text);
+            for (i, one) in texts.iter().enumerate() {
+                out.push(if i == 0 { b'[' } else { b',' });
+                let _ = serde_json::to_writer(&mut *out, one);
             }
-            out.pop();
-            out.extend_from_slice(b"],");
+            out.push(b']');
         }
     }
+    out.push(b',');
 }

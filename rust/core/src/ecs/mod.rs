@@ -4,6 +4,7 @@ mod bulk;
 mod community_id;
 mod json;
 mod mapping;
+mod out;
 mod percent;
 mod protocol;
 mod tcp_flags;
@@ -12,6 +13,7 @@ mod value;
 pub use bulk::Ids;
 pub use community_id::community_id;
 pub use mapping::{Type, columns};
+pub use out::Buffer;
 pub use protocol::keyword as protocol_keyword;
 pub use value::Value;
 
@@ -40,12 +42,12 @@ impl Default for Options {
 
 impl Batch {
     /// Appends one JSON document a line.
-    pub fn write_ndjson(&self, options: &Options, out: &mut Vec<u8>) {
+    pub fn write_ndjson(&self, options: &Options, out: &mut Buffer) {
         json::Writer::new(&Context::new(self, options)).documents(out, |_, _| {});
     }
 
     /// Appends the body of an Elasticsearch `_bulk` request.
-    pub fn write_bulk(&self, options: &Options, ids: Ids, out: &mut Vec<u8>) {
+    pub fn write_bulk(&self, options: &Options, ids: Ids, out: &mut Buffer) {
         let mut actions = bulk::Actions::new(self, ids);
         json::Writer::new(&Context::new(self, options)).documents(out, |row, out| actions.write(row, out));
     }

@@ -35,11 +35,18 @@ pub(crate) struct Context<'a> {
     pub(crate) options: &'a Options,
     pub(crate) end: Option<&'a Column>,
     pub(crate) start: Option<&'a Column>,
+    start_at: Option<usize>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(batch: &'a Batch, options: &'a Options) -> Context<'a> {
-        Context { batch, options, end: batch.column(Field::End), start: batch.column(Field::Start) }
+        let start_at = batch.format.position(Field::Start);
+        Context { batch, options, end: batch.column(Field::End), start: batch.column(Field::Start), start_at }
+    }
+
+    /// Whether a column is the format's `start`.
+    pub(crate) fn is_start(&self, at: usize) -> bool {
+        self.start_at == Some(at)
     }
 
     pub(crate) fn timestamp(&self, row: usize) -> i64 {
