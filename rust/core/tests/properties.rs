@@ -166,13 +166,14 @@ mod arrow {
             DataType::Utf8View => array.as_string_view().value(row).into(),
             DataType::Int32 => array.as_primitive::<types::Int32Type>().value(row).into(),
             DataType::Int64 => array.as_primitive::<types::Int64Type>().value(row).into(),
+            DataType::Utf8 => array.as_string::<i32>().value(row).into(),
             DataType::Dictionary(..) => {
                 let dictionary = array.as_dictionary::<types::Int32Type>();
                 dictionary.values().as_string::<i32>().value(dictionary.key(row).expect("it is not null")).into()
             }
             DataType::List(_) => {
                 let list = array.as_list::<i32>().value(row);
-                (0..list.len()).map(|at| Json::from(list.as_string_view().value(at))).collect()
+                (0..list.len()).map(|at| json(&list, at).expect("no list holds a null")).collect()
             }
             DataType::Timestamp(..) => {
                 let array = array.as_primitive::<types::TimestampMillisecondType>();

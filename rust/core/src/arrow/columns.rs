@@ -7,15 +7,16 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{ArrayRef, ListArray, PrimitiveArray, StringViewArray, new_null_array};
+use arrow_array::{Array, ArrayRef, ListArray, PrimitiveArray, StringViewArray, new_null_array};
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 
 use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
-use crate::ecs::{Constant, Context, Mapped, Source, Type, Value, protocol_keyword, tcp_flag_names};
+use crate::ecs::{Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword};
 
 /// Builds the arrays of one batch.
 pub(super) struct Builder<'a> {
@@ -38,15 +39,8 @@ impl<'a> Builder<'a> {
     pub(super) fn array(&self, field: &Mapped) -> ArrayRef {
         let batch = self.context.batch;
         match field.source {
-            Source::Timestamp => {
-                let values = (0..self.rows()).map(|row| self.context.timestamp(row));
-                Arc::new(moments(values.collect(), None))
-            }
-            Source::Time(at) => {
-                let seconds = self.ints(at);
-                let millis = seconds.iter().map(|&seconds| if seconds == ABSENT { 0 } else { seconds * 1000 });
-                Arc::new(moments(millis.collect(), nulls(seconds)))
-            }
+            Source::Timestamp => self.timestamps(),
+            Source::Time(at) => self.once(at, field.es, || self.times(at)),
             Source::Constant(Constant::Ingested) => Arc::new(moments(vec![batch.ingested; self.rows()].into(), None)),
             Source::Number(at) => self.once(at, field.es, || self.numbers(at, field.es)),
             Source::NumberAsText(at) => dictionary::of_numbers(self.ints(at), |number| {
@@ -62,7 +56,7 @@ impl<'a> Builder<'a> {
                 dictionary::of_choices(self.rows(), &["success", "failure"], |row| self.verdict(Some(at), row))
             }
             Source::NetworkType(at) => dictionary::of_choices(self.rows(), &["ipv4", "ipv6"], |row| {
-                self.context.address(at, row).map(|address| usize::from(address.is_ipv6()))
+                self.context.address(at, row).map(|address| i32::from(address.is_ipv6()))
             }),
             Source::EventType(at) => self.event_types(at),
             Source::RelatedIp(columns) => self.related(columns),
@@ -77,7 +71,7 @@ impl<'a> Builder<'a> {
                 dictionary::of_one(self.rows(), self.text(field, 0).as_deref())
             }
             Source::EventKind | Source::Constant(_) | Source::Region(_) | Source::Orchestrator(_) => {
-                self.repeating(field)
+                dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row)))
             }
             Source::ErrorMessage if batch.error_rows.is_empty() => new_null_array(&DataType::Utf8View, self.rows()),
             Source::Original if batch.error_rows.is_empty() && !self.context.options.preserve_original => {
@@ -104,6 +98,24 @@ impl<'a> Builder<'a> {
             Column::Text(spans) | Column::Addr { spans, .. } => spans,
             Column::Int(_) => &[],
         }
+    }
+
+    fn times(&self, at: usize) -> ArrayRef {
+        let seconds = self.ints(at);
+        let millis = seconds.iter().map(|&seconds| if seconds == ABSENT { 0 } else { seconds * 1000 });
+        Arc::new(moments(millis.collect(), nulls(seconds)))
+    }
+
+    /// `end` itself, where every record has one.
+    fn timestamps(&self) -> ArrayRef {
+        if let Some(at) = self.context.batch.format.position(crate::field::Field::End) {
+            let ends = self.once(at, Type::Date, || self.times(at));
+            if ends.null_count() == 0 {
+                return ends;
+            }
+        }
+        let values = (0..self.rows()).map(|row| self.context.timestamp(row));
+        Arc::new(moments(values.collect(), None))
     }
 
     fn numbers(&self, at: usize, es: Type) -> ArrayRef {
@@ -134,19 +146,18 @@ impl<'a> Builder<'a> {
 
     fn community_ids(&self, source: &Source<usize>) -> ArrayRef {
         let Source::CommunityId { source, destination, protocol, ports } = *source else {
-            return new_null_array(&DataType::Utf8View, self.rows());
+            return new_null_array(&DataType::Utf8, self.rows());
         };
-        let mut ids = Vec::with_capacity(self.rows() * 30);
-        let mut views = Views::new(self.rows());
+        let mut ids = StringBuilder::with_capacity(self.rows(), self.rows() * 30);
         for row in 0..self.rows() {
             let id = self.context.community_id(source, destination, protocol, ports, row);
-            views.push(id.map(|id| views::of(&id, &mut ids)));
+            ids.append_option(id.as_ref().and_then(|id| std::str::from_utf8(id).ok()));
         }
-        Arc::new(views.finish(vec![ids.into()]))
+        Arc::new(ids.finish())
     }
 
     /// 0 for ACCEPT, 1 for REJECT.
-    fn verdict(&self, at: Option<usize>, row: usize) -> Option<usize> {
+    fn verdict(&self, at: Option<usize>, row: usize) -> Option<i32> {
         match self.spans(at?)[row].of(&self.context.batch.text) {
             b"ACCEPT" => Some(0),
             b"REJECT" => Some(1),
@@ -155,25 +166,25 @@ impl<'a> Builder<'a> {
     }
 
     fn event_types(&self, at: Option<usize>) -> ArrayRef {
-        let connection = views::inline(b"connection");
-        let verdicts = ["allowed", "denied"].map(|text| views::inline(text.as_bytes()));
-        let mut lists = Lists::new(self.rows(), 2);
+        let mut lists = Lists::new(self.rows());
+        let mut keys = Vec::with_capacity(2 * self.rows());
         let mut errors = self.context.batch.error_rows.iter().map(|&(row, _)| row as usize).peekable();
         for row in 0..self.rows() {
             if errors.next_if_eq(&row).is_none() {
-                lists.values.push(Some(connection));
+                keys.push(0);
                 if let Some(verdict) = self.verdict(at, row) {
-                    lists.values.push(Some(verdicts[verdict]));
+                    keys.push(1 + verdict);
                 }
             }
-            lists.end();
+            lists.end(keys.len());
         }
-        lists.finish(Vec::new())
+        lists.finish(dictionary::of_keys(keys, &["connection", "allowed", "denied"]))
     }
 
     fn related(&self, columns: [Option<usize>; 4]) -> ArrayRef {
         let arrays = columns.map(|at| at.map(|at| self.addresses(at)));
-        let mut lists = Lists::new(self.rows(), 2);
+        let mut lists = Lists::new(self.rows());
+        let mut values = Views::new(2 * self.rows());
         // The lists' views point into the buffers of the columns, one behind the other.
         let buffers =
             arrays.iter().map(|array| array.as_ref().map_or(Vec::new(), |array| array.data_buffers().to_vec()));
@@ -181,22 +192,23 @@ impl<'a> Builder<'a> {
         for row in 0..self.rows() {
             for i in self.context.distinct_addresses(columns, row) {
                 let before: usize = buffers[..i].iter().map(Vec::len).sum();
-                lists.values.push(arrays[i].as_ref().map(|array| views::moved(array.views()[row], before as u32)));
+                values.push(arrays[i].as_ref().map(|array| views::moved(array.views()[row], before as u32)));
             }
-            lists.end();
+            lists.end(values.len());
         }
-        lists.finish(buffers.concat())
+        lists.finish(Arc::new(values.finish(buffers.concat())))
     }
 
     fn tcp_flags(&self, at: usize) -> ArrayRef {
-        let mut lists = Lists::new(self.rows(), 1);
+        let mut lists = Lists::new(self.rows());
+        let mut keys = Vec::with_capacity(self.rows());
         for &flags in self.ints(at) {
             if flags != ABSENT {
-                tcp_flag_names(flags).for_each(|name| lists.values.push(Some(views::inline(name.as_bytes()))));
+                keys.extend((0..6).filter(|bit| flags >> bit & 1 == 1));
             }
-            lists.end();
+            lists.end(keys.len());
         }
-        lists.finish(Vec::new())
+        lists.finish(dictionary::of_keys(keys, &TCP_FLAGS))
     }
 
     fn text(&self, field: &Mapped, row: usize) -> Option<String> {
@@ -204,23 +216,6 @@ impl<'a> Builder<'a> {
             Value::Text(text) => Some(text.into_owned()),
             _ => None,
         }
-    }
-
-    /// Texts of which few differ, made value by value.
-    fn repeating(&self, field: &Mapped) -> ArrayRef {
-        let mut texts: Vec<String> = Vec::new();
-        let choices: Vec<Option<usize>> = (0..self.rows())
-            .map(|row| {
-                let text = self.text(field, row)?;
-                let known = texts.iter().rposition(|known| *known == text);
-                Some(known.unwrap_or_else(|| {
-                    texts.push(text);
-                    texts.len() - 1
-                }))
-            })
-            .collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        dictionary::of_choices(self.rows(), &texts, |row| choices[row])
     }
 
     /// Texts made value by value.
@@ -234,31 +229,27 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Lists of texts; an empty one is null.
-struct Lists {
-    values: Views,
-    offsets: Vec<i32>,
-}
+/// Where lists end in their values; an empty one is null.
+struct Lists(Vec<i32>);
 
 impl Lists {
-    fn new(rows: usize, each: usize) -> Lists {
+    fn new(rows: usize) -> Lists {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        Lists { values: Views::new(rows * each), offsets }
+        Lists(offsets)
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, values: usize) {
         // At most six values a row, and fewer than 2^28 rows in a batch of 4 GiB.
-        self.offsets.push(i32::try_from(self.values.len()).unwrap_or(i32::MAX));
+        self.0.push(i32::try_from(values).unwrap_or(i32::MAX));
     }
 
-    fn finish(self, buffers: Vec<arrow_buffer::Buffer>) -> ArrayRef {
-        let rows = self.offsets.len() - 1;
-        let present = BooleanBuffer::collect_bool(rows, |row| self.offsets[row] < self.offsets[row + 1]);
+    fn finish(self, values: ArrayRef) -> ArrayRef {
+        let offsets = self.0;
+        let present = BooleanBuffer::collect_bool(offsets.len() - 1, |row| offsets[row] < offsets[row + 1]);
         let nulls = Some(NullBuffer::new(present)).filter(|nulls| nulls.null_count() > 0);
-        let item = Arc::new(Field::new_list_field(DataType::Utf8View, true));
-        let offsets = OffsetBuffer::new(self.offsets.into());
-        Arc::new(ListArray::new(item, offsets, Arc::new(self.values.finish(buffers)), nulls))
+        let item = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+        Arc::new(ListArray::new(item, OffsetBuffer::new(offsets.into()), values, nulls))
     }
 }
 

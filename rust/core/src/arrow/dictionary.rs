@@ -52,16 +52,27 @@ pub(super) fn of_numbers(numbers: &[i64], text: impl Fn(i64) -> Option<String>) 
     finish(keys, values)
 }
 
-/// One of a few texts for each row.
-pub(super) fn of_choices(rows: usize, texts: &[&str], choice: impl Fn(usize) -> Option<usize>) -> ArrayRef {
+/// Any texts of which few differ.
+pub(super) fn of_texts(texts: impl Iterator<Item = Option<String>>) -> ArrayRef {
+    let mut values = StringBuilder::new();
+    let mut known: FxHashMap<String, i32> = FxHashMap::default();
+    let mut key = |text: String| *known.entry(text).or_insert_with_key(|text| add(&mut values, text));
+    let keys = texts.map(|text| text.map_or(NULL, &mut key)).collect();
+    finish(keys, values)
+}
+
+/// One of a few texts for each row, by its number.
+pub(super) fn of_choices(rows: usize, texts: &[&str], choice: impl Fn(usize) -> Option<i32>) -> ArrayRef {
+    of_keys((0..rows).map(|row| choice(row).unwrap_or(NULL)).collect(), texts)
+}
+
+/// One of a few texts for each value, by its number.
+pub(super) fn of_keys(keys: Vec<i32>, texts: &[&str]) -> ArrayRef {
     let mut values = StringBuilder::new();
     for text in texts {
         values.append_value(text);
     }
-    finish(
-        (0..rows).map(|row| choice(row).and_then(|choice| i32::try_from(choice).ok()).unwrap_or(NULL)).collect(),
-        values,
-    )
+    finish(keys, values)
 }
 
 /// The same text in every row.

@@ -267,8 +267,8 @@ impl Tokens {
                 let mut kept = Vec::with_capacity(rows);
                 let mut values: Vec<Option<IpAddr>> = Vec::with_capacity(rows);
                 for (row, span) in spans.enumerate() {
+                    let value = token::address_at(text, span);
                     let token = span.of(text);
-                    let value = token::address(token);
                     if value.is_none() && !absent(token) {
                         problems.push((row, format!("{} is not an IPv4 or IPv6 address", quoted(token))));
                     }

@@ -18,7 +18,7 @@ pub use protocol::keyword as protocol_keyword;
 pub use value::Value;
 
 pub(crate) use mapping::{Constant, Mapped, Source, mapping};
-pub(crate) use tcp_flags::names as tcp_flag_names;
+pub(crate) use tcp_flags::NAMES as TCP_FLAGS;
 pub(crate) use value::Context;
 
 use crate::batch::Batch;

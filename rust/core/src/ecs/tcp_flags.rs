@@ -1,7 +1,7 @@
 //! The bits of `tcp-flags` and their names.
 
 /// Names by bit, from the lowest.
-const NAMES: [&str; 6] = ["fin", "syn", "rst", "psh", "ack", "urg"];
+pub(crate) const NAMES: [&str; 6] = ["fin", "syn", "rst", "psh", "ack", "urg"];
 
 /// Names of the bits that are set, from the lowest.
 pub(crate) fn names(flags: i64) -> impl Iterator<Item = &'static str> {
