@@ -1,4 +1,4 @@
-"""Writes the parts of docs/ that the program itself knows: `make docs`. A test compares them with the files."""
+"""Writes the pages of docs/ that the program itself knows: `make docs`. A test compares them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 import click
 
 from vpcflow import _core
+from vpcflow.cli import main
 
 HERE = Path(__file__).parent
 
 
 def reference() -> str:
     """Every command's help."""
-    from vpcflow.cli import main
-
     os.environ["COLUMNS"] = "100"
     parts = ["# Reference\n\nWhat `vpcflow COMMAND -h` prints. Made by `make docs`.\n"]
     context = click.Context(main, info_name="vpcflow", terminal_width=100, max_content_width=100)
     commands = [("vpcflow", main, context)]
     for name in main.list_commands(context):
         command = main.get_command(context, name)
-        assert command is not None
+        if command is None:
+            raise LookupError(name)
         inner = click.Context(
             command, info_name=name, parent=context, terminal_width=100, max_content_width=100
         )

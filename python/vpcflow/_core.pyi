@@ -219,7 +219,14 @@ class Batch:
         """
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
-        """Arrow C stream of one record batch; columns have dotted ECS names (``source.ip``)."""
+        """Arrow C stream of one record batch; columns have dotted ECS names (``source.ip``).
+
+        With a schema (``pyarrow.table(batch, schema=…)``) it has just that one's columns, in its types, and
+        nothing else is made; a column that the batch lacks is null.
+
+        Raises:
+            FormatError: a column can't be had in the type asked for.
+        """
 
 @final
 class ParquetWriter:

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import samples
 
+import samples
 import vpcflow
 
 ROOT = Path(__file__).parents[2]

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,3 +129,30 @@ def test_arrow_goes_into_every_library() -> None:
     ]
     # Without pyarrow in between, and more than once.
     assert duckdb.sql('SELECT count(*), min("source.ip") FROM batch').fetchall() == [(2, "172.31.16.139")]
+
+
+def test_a_schema_asks_for_some_columns_in_types_of_its_own() -> None:
+    batch = vpcflow.parse(samples.log(samples.V2, [samples.ACCEPTED, samples.REJECTED]))
+    wanted = pa.schema(
+        [
+            ("network.bytes", pa.int32()),
+            ("event.action", pa.string()),
+            ("source.ip", pa.string()),
+            ("cloud.region", pa.string()),
+            ("x.y", pa.int8()),
+        ]
+    )
+    table = pa.table(batch, schema=wanted)
+    assert table.schema == wanted
+    assert table.to_pylist() == [
+        {
+            "network.bytes": 4249,
+            "event.action": action,
+            "source.ip": address,
+            "cloud.region": None,
+            "x.y": None,
+        }
+        for action, address in (("ACCEPT", "172.31.16.139"), ("REJECT", "172.31.9.69"))
+    ]
+    with pytest.raises(vpcflow.FormatError, match="can't be had"):
+        pa.table(batch, schema=pa.schema([("network.bytes", pa.int8())]))

@@ -1,11 +1,15 @@
 //! `Batch` and `parse`.
 
 use std::cell::RefCell;
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+use arrow_schema::ffi::FFI_ArrowSchema;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyString};
-use vpcflow_core::arrow::record_batch;
+use vpcflow_core::arrow::{record_batch, record_batch_as};
 use vpcflow_core::compress::{Compression, compress};
 use vpcflow_core::ecs::{Buffer, Ids, Options, Value, paths};
 use vpcflow_core::{self as core, Source};
@@ -147,9 +151,13 @@ impl Batch {
         py: Python<'py>,
         requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        // The protocol lets a producer disregard it.
-        let _ = requested_schema;
-        let rows = py.detach(|| record_batch(&self.0));
+        let rows = match requested_schema {
+            None => py.detach(|| record_batch(&self.0)),
+            Some(capsule) => {
+                let schema = Arc::new(schema_of(capsule)?);
+                py.detach(|| record_batch_as(&self.0, &schema)).map_err(raise)?
+            }
+        };
         let schema = rows.schema();
         let reader = arrow_array::RecordBatchIterator::new([Ok(rows)], schema);
         let stream = arrow_array::ffi_stream::FFI_ArrowArrayStream::new(Box::new(reader));
@@ -160,6 +168,16 @@ impl Batch {
         let (documents, errors) = (self.0.len(), self.0.errors().len());
         format!("<vpcflow.Batch of {documents} documents, {errors} unreadable lines>")
     }
+}
+
+/// The schema in an `arrow_schema` capsule.
+#[allow(unsafe_code)]
+fn schema_of(capsule: &Bound<'_, PyAny>) -> PyResult<Schema> {
+    let pointer = capsule.cast::<PyCapsule>()?.pointer_checked(Some(c"arrow_schema"))?;
+    // SAFETY: by the Arrow PyCapsule interface, a capsule of this name holds a valid ArrowSchema as long as it lives, and
+    // it outlives this borrow. What is read here is copied.
+    let schema = unsafe { pointer.cast::<FFI_ArrowSchema>().as_ref() };
+    Schema::try_from(schema).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// Nested dictionaries.

@@ -70,14 +70,18 @@ impl<'a> Builder<'a> {
             Source::EventKind | Source::Constant(_) | Source::Region(None) if batch.error_rows.is_empty() => {
                 dictionary::of_one(self.rows(), self.text(field, 0).as_deref())
             }
-            Source::EventKind | Source::Constant(_) | Source::Region(_) | Source::Orchestrator(_) => {
-                dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row)))
-            }
-            Source::ErrorMessage if batch.error_rows.is_empty() => new_null_array(&DataType::Utf8View, self.rows()),
+            // Only errors have these, unless the originals are to be kept.
+            Source::ErrorMessage if batch.error_rows.is_empty() => dictionary::of_one(self.rows(), None),
             Source::Original if batch.error_rows.is_empty() && !self.context.options.preserve_original => {
-                new_null_array(&DataType::Utf8View, self.rows())
+                dictionary::of_one(self.rows(), None)
             }
-            Source::ErrorMessage | Source::Original | Source::Percent(_) => self.plain(field),
+            Source::EventKind
+            | Source::Constant(_)
+            | Source::Region(_)
+            | Source::Orchestrator(_)
+            | Source::ErrorMessage
+            | Source::Original
+            | Source::Percent(_) => dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row))),
         }
     }
 
@@ -216,16 +220,6 @@ impl<'a> Builder<'a> {
             Value::Text(text) => Some(text.into_owned()),
             _ => None,
         }
-    }
-
-    /// Texts made value by value.
-    fn plain(&self, field: &Mapped) -> ArrayRef {
-        let mut buffer = Vec::new();
-        let mut views = Views::new(self.rows());
-        for row in 0..self.rows() {
-            views.push(self.text(field, row).map(|text| views::of(text.as_bytes(), &mut buffer)));
-        }
-        Arc::new(views.finish(vec![buffer.into()]))
     }
 }
 
