@@ -62,8 +62,8 @@ KINDS = {
     "ECS + id": "every field of docs/, with the community id; each number and address is validated",
     "ECS, trusting": "the same fields but the community id; lines are trusted, a bad one stops it",
     "ECS + id, trusting": "the same fields with the community id; lines are trusted, a bad one stops it",
-    "flat, checked": "the log's own fields under ECS names, texts that repeat as dictionaries; each number and "
-    "address is validated",
+    "flat, checked": "the log's own fields under ECS names, texts that repeat as dictionaries; each number "
+    "and address is validated",
     "flat": "the log's own fields under their own names; addresses are text and not validated",
 }
 
