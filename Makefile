@@ -47,6 +47,7 @@ lint: $(VENV)/.test  ## ruff, mypy, stubtest, rustfmt, clippy
 	$(BIN)/python -m mypy.stubtest vpcflow._core
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet -p vpcflow-core --no-default-features --lib -- -D warnings
 
 format: $(VENV)/.test  ## Put the code in the one format
 	$(BIN)/ruff check --fix

@@ -195,7 +195,7 @@ impl Load {
             })),
             Kind::Addr => {
                 let (spans, keys) = self.texts(array)?;
-                let values: Vec<_> = spans.iter().map(|span| token::address(span.of(&self.text))).collect();
+                let values: Vec<_> = spans.iter().map(|span| token::address_at(&self.text, *span)).collect();
                 let (spans, mut values) = match keys {
                     None => (spans, values),
                     Some(keys) => (spread(&spans, &keys, Span::ABSENT), spread(&values, &keys, None)),

@@ -283,6 +283,7 @@ const LAST_KNOWN: &str = "aws.vpcflow.next_hop_interface_type";
 
 /// One field of the documents of a format.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "parquet"), allow(dead_code))] // Arrow's part
 pub(crate) struct Mapped {
     pub(crate) path: Cow<'static, str>,
     pub(crate) es: Type,

@@ -17,7 +17,10 @@ pub use out::Buffer;
 pub use protocol::keyword as protocol_keyword;
 pub use value::Value;
 
-pub(crate) use mapping::{Constant, Mapped, Source, mapping};
+pub(crate) use mapping::mapping;
+#[cfg(feature = "parquet")]
+pub(crate) use mapping::{Constant, Mapped, Source};
+#[cfg(feature = "parquet")]
 pub(crate) use tcp_flags::NAMES as TCP_FLAGS;
 pub(crate) use value::Context;
 
