@@ -1,6 +1,7 @@
 //! Bytes of an object → chunks of whole lines (or rows) → batches. What the bytes are is told by looking at them.
 
 mod concat;
+mod lines;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod reader;
