@@ -255,13 +255,13 @@ impl Batch {
         line
     }
 
-    /// Where a value stands in the text, if it is known.
+    /// Where the tokens of a row start in the text, if it is known; its value `i` ends before the blank before start `i + 1`.
     #[inline]
-    pub(crate) fn token(&self, row: usize, at: usize) -> Option<Span> {
-        let place = *self.rows_in_starts.get(row)? as usize + at;
-        let [start, next] = *self.starts.get(place..place + 2)? else { return None };
-        // A failed row has zeros only.
-        Some(Span { start, len: next.saturating_sub(start + 1) })
+    pub(crate) fn row_starts(&self, row: usize) -> &[u32] {
+        match self.rows_in_starts.get(row) {
+            Some(&first) => &self.starts[first as usize..=first as usize + self.columns.len()],
+            None => &[],
+        }
     }
 
     /// Bytes of all texts of a row, or more.

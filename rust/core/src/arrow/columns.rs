@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, ListArray, PrimitiveArray, StringViewArray, new_null_array};
+use arrow_array::{Array, ArrayRef, ListArray, PrimitiveArray, StringViewArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{DataType, Field};
+use arrow_schema::Field;
 
 use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
-use crate::ecs::{Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword};
+use crate::ecs::{CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword};
 
 /// Builds the arrays of one batch.
 pub(super) struct Builder<'a> {
@@ -61,7 +61,7 @@ impl<'a> Builder<'a> {
             Source::EventType(at) => self.event_types(at),
             Source::RelatedIp(columns) => self.related(columns),
             Source::TcpFlags(at) => self.tcp_flags(at),
-            Source::CommunityId { .. } => self.community_ids(&field.source),
+            Source::CommunityId { .. } => self.community_ids(),
             Source::Offset => {
                 let offsets = (0..self.rows()).map(|row| batch.offset(row).map(u64::cast_signed));
                 Arc::new(offsets.collect::<PrimitiveArray<Int64Type>>())
@@ -148,14 +148,11 @@ impl<'a> Builder<'a> {
         array.clone()
     }
 
-    fn community_ids(&self, source: &Source<usize>) -> ArrayRef {
-        let Source::CommunityId { source, destination, protocol, ports } = *source else {
-            return new_null_array(&DataType::Utf8, self.rows());
-        };
+    fn community_ids(&self) -> ArrayRef {
+        let mut made = CommunityIds::new(self.context.batch);
         let mut ids = StringBuilder::with_capacity(self.rows(), self.rows() * 30);
         for row in 0..self.rows() {
-            let id = self.context.community_id(source, destination, protocol, ports, row);
-            ids.append_option(id.as_ref().and_then(|id| std::str::from_utf8(id).ok()));
+            ids.append_option(made.of(row).and_then(|id| std::str::from_utf8(id).ok()));
         }
         Arc::new(ids.finish())
     }

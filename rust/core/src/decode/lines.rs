@@ -12,6 +12,8 @@ use crate::layouts;
 
 /// A line longer than this is taken apart, so that rubbish without line ends can't fill the memory.
 const MAX_LINE: usize = 64 << 20;
+/// Bytes that are read at once.
+const STEP: usize = 1 << 20;
 /// Lines that a layout is told by.
 const SAMPLE: usize = 100;
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -112,23 +114,33 @@ impl Lines {
         let mut goal = chunk_size;
         let mut searched = 0;
         while self.end.is_none() {
-            let wanted = goal.saturating_sub(self.read.len());
-            // More than that is reserved as it comes: `wanted` may stand for everything there is.
-            self.read.reserve(wanted.min(16 << 20));
-            match self.text.by_ref().take(wanted as u64).read_to_end(&mut self.read) {
-                Ok(_) if self.read.len() < goal => self.end = Some(Ok(())),
-                Ok(_) => {}
-                Err(error) => {
-                    let after = self.base + self.read.len() as u64;
-                    self.end = Some(Err(self.taken.blame(self.encoding, after, error)));
-                }
-            }
+            self.read_to(goal);
             if memchr::memchr(b'\n', &self.read[searched..]).is_some() || self.read.len() >= MAX_LINE {
                 break;
             }
             searched = self.read.len();
             goal = (goal * 2).min(MAX_LINE.max(chunk_size));
         }
+    }
+
+    /// Reads until so much is there, or nothing more. In large steps, which need no copy in between.
+    fn read_to(&mut self, goal: usize) {
+        let mut length = self.read.len();
+        while length < goal && self.end.is_none() {
+            // `goal` may stand for everything there is: it is not all reserved at once.
+            let step = (goal - length).min(STEP);
+            self.read.resize(length + step, 0);
+            match self.text.read(&mut self.read[length..]) {
+                Ok(0) => self.end = Some(Ok(())),
+                Ok(count) => length += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let after = self.base + length as u64;
+                    self.end = Some(Err(self.taken.blame(self.encoding, after, error)));
+                }
+            }
+        }
+        self.read.truncate(length);
     }
 
     /// Takes a header off the front, and with it the layout.

@@ -1,8 +1,11 @@
 //! Community ID flow hashing, version 1, seed 0: <https://github.com/corelight/community-id-spec>.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use sha1::block_api::compress;
+
+use crate::batch::{Batch, Column};
+use crate::field::Field;
 
 /// Characters of an id: `1:` and 20 bytes in base64.
 pub(crate) const LEN: usize = 30;
@@ -94,6 +97,80 @@ fn put<const N: usize>(out: &mut [u8; 64], a: &[u8; N], b: &[u8; N], protocol: u
     out[4 + 2 * N..6 + 2 * N].copy_from_slice(&from.to_be_bytes());
     out[6 + 2 * N..8 + 2 * N].copy_from_slice(&to.to_be_bytes());
     8 + 2 * N
+}
+
+/// The ids of a batch's records.
+///
+/// Both directions of a flow have one id, and stand close to each other in a log: the last few hundred are remembered.
+pub(crate) struct Ids<'a> {
+    source: &'a [Option<IpAddr>],
+    destination: &'a [Option<IpAddr>],
+    protocol: &'a [i64],
+    ports: Option<(&'a [i64], &'a [i64])>,
+    /// By a hash of the flow; an IPv4 flow is a number other than 0.
+    known: Vec<(u128, [u8; LEN])>,
+    last: [u8; LEN],
+}
+
+/// Flows that are remembered: a power of two.
+const KNOWN: usize = 1024;
+
+impl<'a> Ids<'a> {
+    /// Finds the columns. A format without them has no ids.
+    pub(crate) fn new(batch: &'a Batch) -> Ids<'a> {
+        let addresses = |field| match batch.column(field) {
+            Some(Column::Addr { values, .. }) => values.as_slice(),
+            _ => &[],
+        };
+        let ints = |field| match batch.column(field) {
+            Some(Column::Int(values)) => Some(values.as_slice()),
+            _ => None,
+        };
+        Ids {
+            source: addresses(Field::Srcaddr),
+            destination: addresses(Field::Dstaddr),
+            protocol: ints(Field::Protocol).unwrap_or(&[]),
+            ports: ints(Field::Srcport).zip(ints(Field::Dstport)),
+            known: Vec::new(),
+            last: [0; LEN],
+        }
+    }
+
+    /// The id of a row; `None` where there is none.
+    #[inline]
+    pub(crate) fn of(&mut self, row: usize) -> Option<&[u8; LEN]> {
+        let (source, destination) = ((*self.source.get(row)?)?, (*self.destination.get(row)?)?);
+        let protocol = u8::try_from(*self.protocol.get(row)?).ok()?;
+        // TCP, UDP and SCTP have no id without their ports; no other protocol has any.
+        let (from, to) = if matches!(protocol, TCP | UDP | SCTP) {
+            let (from, to) = self.ports?;
+            (u16::try_from(from[row]).ok()?, u16::try_from(to[row]).ok()?)
+        } else {
+            (0, 0)
+        };
+        let (IpAddr::V4(a), IpAddr::V4(b)) = (source, destination) else {
+            self.last = community_id(source, destination, protocol, from, to)?;
+            return Some(&self.last);
+        };
+        if protocol == ICMP {
+            // Its two directions differ: see below.
+            self.last = community_id(source, destination, protocol, from, to)?;
+            return Some(&self.last);
+        }
+        let end = |address: Ipv4Addr, port: u16| u64::from(address.to_bits()) << 16 | u64::from(port);
+        let (low, high) = (end(a, from).min(end(b, to)), end(a, from).max(end(b, to)));
+        let flow = 1 << 127 | u128::from(low) << 56 | u128::from(high) << 8 | u128::from(protocol);
+        if self.known.is_empty() {
+            self.known = vec![(0, [0; LEN]); KNOWN];
+        }
+        // The product's upper bits depend on all bits of both.
+        let hash = (low ^ high.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - KNOWN.ilog2());
+        let place = &mut self.known[hash as usize];
+        if place.0 != flow {
+            *place = (flow, community_id(source, destination, protocol, from, to)?);
+        }
+        Some(&place.1)
+    }
 }
 
 #[cfg(test)]

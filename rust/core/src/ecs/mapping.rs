@@ -83,6 +83,34 @@ pub(crate) enum Source<C> {
     Orchestrator([Option<C>; 4]),
 }
 
+impl<C> Source<C> {
+    /// Whether its value is always a text.
+    pub(crate) fn is_text(&self) -> bool {
+        match self {
+            Source::Timestamp
+            | Source::Time(_)
+            | Source::Text(_)
+            | Source::Percent(_)
+            | Source::NumberAsText(_)
+            | Source::Outcome(_)
+            | Source::Transport(_)
+            | Source::NetworkType(_)
+            | Source::CommunityId { .. }
+            | Source::Region(_)
+            | Source::EventKind
+            | Source::Original
+            | Source::ErrorMessage
+            | Source::Orchestrator(_) => true,
+            Source::Number(_)
+            | Source::EventType(_)
+            | Source::RelatedIp(_)
+            | Source::TcpFlags(_)
+            | Source::Offset
+            | Source::Constant(_) => false,
+        }
+    }
+}
+
 /// What is the same in every document of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Constant {

@@ -6,6 +6,7 @@ mod json;
 mod mapping;
 mod out;
 mod percent;
+mod plan;
 mod protocol;
 mod tcp_flags;
 mod value;
@@ -17,6 +18,8 @@ pub use out::Buffer;
 pub use protocol::keyword as protocol_keyword;
 pub use value::Value;
 
+#[cfg(feature = "parquet")]
+pub(crate) use community_id::Ids as CommunityIds;
 pub(crate) use mapping::mapping;
 #[cfg(feature = "parquet")]
 pub(crate) use mapping::{Constant, Mapped, Source};

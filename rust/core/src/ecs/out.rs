@@ -87,6 +87,13 @@ impl Cursor<'_> {
         self.at += N;
     }
 
+    /// The same, for the end of a value.
+    #[inline(always)]
+    pub(super) fn fixed_and_true<const N: usize>(&mut self, bytes: &[u8; N]) -> bool {
+        self.fixed(bytes);
+        true
+    }
+
     /// Appends any bytes.
     #[inline(always)]
     pub(super) fn put(&mut self, bytes: &[u8]) {

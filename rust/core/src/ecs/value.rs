@@ -35,18 +35,11 @@ pub(crate) struct Context<'a> {
     pub(crate) options: &'a Options,
     pub(crate) end: Option<&'a Column>,
     pub(crate) start: Option<&'a Column>,
-    start_at: Option<usize>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(batch: &'a Batch, options: &'a Options) -> Context<'a> {
-        let start_at = batch.format.position(Field::Start);
-        Context { batch, options, end: batch.column(Field::End), start: batch.column(Field::Start), start_at }
-    }
-
-    /// Whether a column is the format's `start`.
-    pub(crate) fn is_start(&self, at: usize) -> bool {
-        self.start_at == Some(at)
+        Context { batch, options, end: batch.column(Field::End), start: batch.column(Field::Start) }
     }
 
     pub(crate) fn timestamp(&self, row: usize) -> i64 {
@@ -89,22 +82,6 @@ impl<'a> Context<'a> {
         (0..4).filter(move |&i| addresses[i].is_some() && !addresses[..i].contains(&addresses[i]))
     }
 
-    pub(crate) fn community_id(
-        &self,
-        source: usize,
-        destination: usize,
-        protocol: usize,
-        ports: Option<(usize, usize)>,
-        row: usize,
-    ) -> Option<[u8; community_id::LEN]> {
-        let protocol = u8::try_from(self.int(protocol, row)?).ok()?;
-        let port = |at: usize| self.int(at, row).and_then(|port| u16::try_from(port).ok());
-        let ports = ports.and_then(|(from, to)| Some((port(from)?, port(to)?)));
-        // TCP, UDP and SCTP have no id without their ports.
-        let (from, to) = if matches!(protocol, 6 | 17 | 132) { ports? } else { (0, 0) };
-        community_id::community_id(self.address(source, row)?, self.address(destination, row)?, protocol, from, to)
-    }
-
     /// The value of a field in a row's document.
     pub(crate) fn value(&self, source: &Source<usize>, row: usize) -> Value<'a> {
         let text = |text: Option<&'a str>| text.map_or(Value::Absent, |text| Value::Text(Cow::Borrowed(text)));
@@ -137,9 +114,9 @@ impl<'a> Context<'a> {
                 Some(std::net::IpAddr::V6(_)) => Value::fixed("ipv6"),
                 None => Value::Absent,
             },
-            Source::CommunityId { source, destination, protocol, ports } => {
-                let id = self.community_id(source, destination, protocol, ports, row);
-                owned(id.map(|id| id.iter().map(|&byte| char::from(byte)).collect()))
+            Source::CommunityId { .. } => {
+                let mut ids = community_id::Ids::new(self.batch);
+                owned(ids.of(row).map(|id| id.iter().map(|&byte| char::from(byte)).collect()))
             }
             Source::RelatedIp(columns) => {
                 let addresses = self.distinct_addresses(columns, row).filter_map(|i| self.text(columns[i]?, row));
