@@ -24,6 +24,8 @@ HEADER_V5 = (
 )
 HEADERS = {2: HEADER_V2, 5: HEADER_V5}
 
+DATA = Path(__file__).parent / "data"
+
 
 def lines(version: int) -> Iterator[str]:
     """The header line and then records without end, without line ends."""
@@ -46,7 +48,7 @@ def write(path: Path, version: int, count: int) -> None:
 
 def cached(version: int, count: int) -> Path:
     """A file in benchmarks/data, made when it isn't there."""
-    path = Path(__file__).parent / "data" / f"v{version}-{count}.log"
+    path = DATA / f"v{version}-{count}.log"
     if not path.exists():
         write(path, version, count)
     return path

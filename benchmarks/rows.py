@@ -2,138 +2,76 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal
 
-PEERS = Path(__file__).parent / "peers"
+import contenders as who
+from contenders import command, ours, python
+from model import Contender, Limit, Row, Target
 
-#: Readers that would start a thread a core are told to use one; `peers/` does the same where it takes a call.
-ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """One way to do a row's work; what its command has to print stands in `harness.py`.
-
-    Attributes:
-        name: how the tables call it.
-        command: program and arguments; INPUT and OUTPUT are added.
-        version: of what does the work, for the report.
-        writes: what its result is beside ours; `KINDS` says what the words mean.
-        ours: whether it is vpcflow. The first such contender is what the ratios are to.
-        cores: how many it is pinned to.
-        share: part of the row's lines that it gets; slow ones are given fewer, rates are per line.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    version: str = ""
-    writes: str = ""
-    ours: bool = False
-    cores: int = 1
-    share: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One piece of work, done by several contenders on the same file.
-
-    Attributes:
-        key: for `--only`.
-        title: heading of its table.
-        version: of the records in the file, 2 or 5.
-        output: whether the result goes to a file (its lines are then checked) or stays in memory.
-        by: what the ranking is by: lines a CPU second, lines a second, or least memory.
-    """
-
-    key: str
-    title: str
-    version: Literal[2, 5]
-    output: Literal["ndjson", "memory"]
-    contenders: tuple[Contender, ...]
-    by: Literal["cpu", "wall", "peak"] = "cpu"
-
-
-#: The words of `Contender.writes`.
-KINDS = {
-    "ECS + id": "every field of docs/, with the community id; each number and address is validated",
-    "ECS, trusting": "the same fields but the community id; lines are trusted, a bad one stops it",
-    "ECS + id, trusting": "the same fields with the community id; lines are trusted, a bad one stops it",
-    "flat, checked": "the log's own fields under ECS names, texts that repeat as dictionaries; each number "
-    "and address is validated",
-    "flat": "the log's own fields under their own names; addresses are text and not validated",
-}
-
-
-def installed(package: str) -> str:
-    """Version of an installed distribution."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
-
-
-def python(program: str, work: str) -> tuple[str, ...]:
-    """The command of a contender in `peers/`."""
-    return (sys.executable, str(PEERS / f"{program}.py"), work)
-
-
-def ours(form: str, name: str = "vpcflow", *, threads: int = 1, share: float = 1.0) -> Contender:
-    """vpcflow to `ndjson` or `arrow`, pinned to a core for each thread."""
-    command = python(f"ours_{form}", "one" if threads == 1 else "two")
-    return Contender(name, command, installed("vpcflow"), "ECS + id", ours=True, cores=threads, share=share)
-
+#: Contenders with more than this part of the lines take their time and are measured only on request.
+HUGE_SHARE = 10
 
 NDJSON = (
     ours("ndjson"),
-    Contender(
-        "hand-written Python mapping + orjson",
-        python("hand_mapping", "ndjson"),
-        installed("orjson"),
-        "ECS, trusting",
-    ),
-    Contender(
-        "hand-written mapping + communityid",
-        python("hand_mapping", "ndjson-communityid"),
-        installed("communityid"),
-        "ECS + id, trusting",
-        share=0.1,
-    ),
-    Contender(
-        "Polars read_csv, write_ndjson",
-        python("polars_reader", "ndjson"),
-        installed("polars"),
-        "flat",
-    ),
-    Contender(
-        "DuckDB read_csv, COPY TO json",
-        python("duckdb_reader", "ndjson"),
-        installed("duckdb"),
-        "flat",
-    ),
-    Contender(
-        "flowlogs-reader + orjson",
-        python("flowlogs_records", "ndjson"),
-        installed("flowlogs-reader"),
-        "flat",
-        share=0.2,
-    ),
+    who.POLARS_NDJSON,
+    who.DUCKDB_NDJSON,
+    who.VRL,
+    who.HAND_MAPPING,
+    who.FLOWLOGS_READER,
+    who.HAND_MAPPING_IDS,
 )
-
-TABLES = (
-    Contender("Polars read_csv", python("polars_reader", "arrow"), installed("polars"), "flat"),
-    Contender("pyarrow.csv", python("pyarrow_reader", "arrow"), installed("pyarrow"), "flat"),
-    Contender("DuckDB read_csv", python("duckdb_reader", "arrow"), installed("duckdb"), "flat"),
-)
+NDJSON_TARGETS = (Target((who.VRL.name,), 3.0), Target((who.POLARS_NDJSON.name,), 1.2))
 
 #: Everything that a document says, and only what the others make.
+TABLES = (who.POLARS_TABLE, who.PYARROW_TABLE, who.DUCKDB_TABLE)
 ARROW = (ours("arrow"), *TABLES)
-OWN_FIELDS = (
-    Contender("vpcflow", python("ours_arrow", "own"), installed("vpcflow"), "flat, checked", ours=True),
-    *TABLES,
+OWN_FIELDS = (who.OURS_OWN_FIELDS, *TABLES, who.SPLIT)
+OWN_FIELDS_TARGETS = (
+    Target((who.POLARS_TABLE.name, who.PYARROW_TABLE.name), 1.3),
+    Target((who.SPLIT.name,), 0.6),
+)
+
+ALONE = replace(ours("ndjson", "vpcflow from text, one thread"), yardstick=True)
+GZIP = (ours("ndjson", "vpcflow, two threads", threads=2, reads="gzip"), who.GUNZIP, ALONE)
+GZIP_TARGETS = (Target((who.GUNZIP.name, ALONE.name), at_most=1.15),)
+
+FROM_TEXT = replace(ours("ndjson", "vpcflow from text"), yardstick=True)
+PARQUET = (ours("ndjson", reads="parquet"), who.DUCKDB_PARQUET, who.POLARS_PARQUET, FROM_TEXT)
+PARQUET_TARGETS = (Target((FROM_TEXT.name,), 1.0),)
+
+STORE = (who.OURS_STORE, who.DUCKDB_STORE)
+STORE_TARGETS = (Target((who.DUCKDB_STORE.name,), 1.5),)
+
+INDEX = (command("one core", cores=1), command("two cores"))
+INDEX_TARGETS = (Target(("one core",), 1.8, subject="two cores"),)
+
+#: 1 MB, 100 MB, 1 GB and 10 GB of the million lines' 258 MB.
+SIZES = (
+    command("a small file", share=0.0039),
+    command("100 times that", share=0.388),
+    command("1,000 times that", share=3.88),
+    command("10,000 times that", share=38.8),
+)
+
+PLAIN_PYTHON = replace(
+    command("python -c pass", "start-python", cores=1), version="", ours=False, yardstick=True
+)
+STARTS = (
+    PLAIN_PYTHON,
+    command("import vpcflow", "start-import", cores=1),
+    command("vpcflow --help", "start-help", cores=1),
+)
+START_LIMITS = (
+    Limit(60, "import vpcflow", over=PLAIN_PYTHON.name),
+    Limit(120, "vpcflow --help", over=PLAIN_PYTHON.name),
+)
+
+#: Whether a loss of a tenth shows: ours, ours once more, and ours with a tenth more to do.
+SENSITIVITY = (
+    ours("ndjson"),
+    ours("ndjson", "vpcflow once more"),
+    replace(ours("ndjson", "vpcflow, 10 % slower"), command=python("ours_slower", "ten")),
 )
 
 
@@ -141,27 +79,44 @@ def threads(form: str) -> tuple[Contender, ...]:
     return (ours(form, "one thread"), ours(form, "two threads", threads=2))
 
 
+def both(
+    key: str,
+    title: str,
+    output: Literal["ndjson", "store", "memory", "none"],
+    contenders: tuple[Contender, ...],
+    targets: tuple[Target | Limit, ...] = (),
+    by: Literal["cpu", "wall"] = "cpu",
+) -> tuple[Row, Row]:
+    """A row for version 2 and one for version 5."""
+    two = Row(f"{key}-v2", f"v2 {title}", 2, output, contenders, by, targets)
+    return two, replace(two, key=f"{key}-v5", title=f"v5 {title}", version=5)
+
+
+TWO_CORES = (Target(("one thread",), 1.8, subject="two threads"),)
+OWN, EVERY = "typed Arrow, the log's own fields", "typed Arrow, every ECS field"
 ROWS = (
-    Row("ndjson-v2", "v2 text to ECS NDJSON, one core", 2, "ndjson", NDJSON),
-    Row("ndjson-v5", "v5 text to ECS NDJSON, one core", 5, "ndjson", NDJSON),
-    Row("fields-v2", "v2 text to typed Arrow, the log's own fields, one core", 2, "memory", OWN_FIELDS),
-    Row("fields-v5", "v5 text to typed Arrow, the log's own fields, one core", 5, "memory", OWN_FIELDS),
-    Row("arrow-v2", "v2 text to typed Arrow, every ECS field, one core", 2, "memory", ARROW),
-    Row("arrow-v5", "v5 text to typed Arrow, every ECS field, one core", 5, "memory", ARROW),
-    Row("threads-ndjson-v2", "v2 text to ECS NDJSON, two cores", 2, "ndjson", threads("ndjson"), "wall"),
-    Row("threads-ndjson-v5", "v5 text to ECS NDJSON, two cores", 5, "ndjson", threads("ndjson"), "wall"),
-    Row("threads-arrow-v2", "v2 text to typed Arrow, two cores", 2, "memory", threads("arrow"), "wall"),
-    Row("threads-arrow-v5", "v5 text to typed Arrow, two cores", 5, "memory", threads("arrow"), "wall"),
+    *both("ndjson", "text to ECS NDJSON, one core", "ndjson", NDJSON, NDJSON_TARGETS),
+    *both("fields", f"text to {OWN}, one core", "memory", OWN_FIELDS, OWN_FIELDS_TARGETS),
+    *both("arrow", f"text to {EVERY}, one core", "memory", ARROW),
+    *both("threads-ndjson", "text to ECS NDJSON, two cores", "ndjson", threads("ndjson"), TWO_CORES, "wall"),
+    *both("threads-arrow", f"text to {EVERY}, two cores", "memory", threads("arrow"), TWO_CORES, "wall"),
+    *both("gzip", "text in gzip to ECS NDJSON, two cores", "ndjson", GZIP, GZIP_TARGETS, "wall"),
+    Row(
+        "parquet-v5", "v5 Parquet to ECS NDJSON, one core", 5, "ndjson", PARQUET, targets=PARQUET_TARGETS
+    ),
+    *both("store", "text to the Parquet store, one core", "store", STORE, STORE_TARGETS),
+    *both("index", "text to ECS NDJSON with `vpcflow index`", "ndjson", INDEX, INDEX_TARGETS, "wall"),
     Row(
         "memory",
-        "Peak memory of v5 text to ECS NDJSON, by size of the file",
+        "Peak memory of `vpcflow index` with v5 text to NDJSON on standard output, by size of the file",
         5,
         "ndjson",
-        (
-            ours("ndjson", "a hundredth of the file", share=0.01),
-            ours("ndjson", "a tenth", share=0.1),
-            ours("ndjson", "the whole"),
-        ),
+        SIZES,
         "peak",
+        (Limit(100),),
+    ),
+    Row("start", "Starting up, one core", 2, "none", STARTS, "start", START_LIMITS),
+    Row(
+        "sensitivity", "Whether a loss of a tenth shows", 2, "ndjson", SENSITIVITY, special=True
     ),
 )

@@ -1,7 +1,8 @@
-"""DuckDB's CSV reader into typed columns as an Arrow table, and on to flat NDJSON."""
+"""DuckDB's CSV reader into typed columns as an Arrow table, and on to flat NDJSON; its Parquet reader to that."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import common
@@ -10,10 +11,11 @@ import pyarrow.compute
 from harness import contend, counted
 
 
-def select(source: str) -> str:
+def select(source: str, integers: Collection[str] = common.INT32) -> str:
+    """SQL that reads a log; what is neither one of `integers` nor counted or a time is text."""
     types = {
         name: "INTEGER"
-        if name in common.INT32
+        if name in integers
         else "BIGINT"
         if name in common.INT64 or name in common.TIMES
         else "VARCHAR"
@@ -31,12 +33,21 @@ def connect() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1})
 
 
+def copy(query: str, target: str, options: str) -> int:
+    """Writes what a query finds, and returns how many rows that was."""
+    return connect().execute(f"COPY ({query}) TO '{target}' ({options})").fetchall()[0][0]
+
+
 def table(source: str, _: str) -> Any:
     return connect().sql(select(source)).to_arrow_table()
 
 
 def ndjson(source: str, target: str) -> int:
-    return connect().execute(f"COPY ({select(source)}) TO '{target}' (FORMAT json)").fetchall()[0][0]
+    return copy(select(source), target, "FORMAT json")
+
+
+def parquet(source: str, target: str) -> int:
+    return copy(f"FROM read_parquet('{source}')", target, "FORMAT json")
 
 
 def count(read: Any) -> tuple[int, int]:
@@ -44,4 +55,4 @@ def count(read: Any) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    contend({"arrow": (table, count), "ndjson": (ndjson, counted)})
+    contend({"arrow": (table, count), "ndjson": (ndjson, counted), "parquet": (parquet, counted)})

@@ -1,4 +1,4 @@
-"""Polars' CSV reader into typed columns, and on to flat NDJSON."""
+"""Polars' CSV reader into typed columns, and on to flat NDJSON; its Parquet reader to that."""
 
 from __future__ import annotations
 
@@ -27,9 +27,15 @@ def ndjson(source: str, target: str) -> int:
     return frame.height
 
 
+def parquet(source: str, target: str) -> int:
+    frame = polars.read_parquet(source)
+    frame.write_ndjson(target)
+    return frame.height
+
+
 def count(frame: polars.DataFrame) -> tuple[int, int]:
     return frame.height, frame["bytes"].sum()
 
 
 if __name__ == "__main__":
-    contend({"arrow": (table, count), "ndjson": (ndjson, counted)})
+    contend({"arrow": (table, count), "ndjson": (ndjson, counted), "parquet": (parquet, counted)})

@@ -7,6 +7,7 @@ use arrow_schema::Schema;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyString};
 use vpcflow_core::arrow::{record_batch, record_batch_as};
@@ -55,11 +56,28 @@ fn bytes(
         write(&mut buffer);
         compression.map(|compression| compress(&buffer, compression)).transpose()
     })?;
-    let bytes = PyBytes::new(py, compressed.as_deref().unwrap_or(&buffer)).unbind();
+    let bytes = copied(py, compressed.as_deref().unwrap_or(&buffer))?;
     if buffer.capacity() <= KEPT {
         BUFFER.set(buffer);
     }
     Ok(bytes)
+}
+
+/// A `bytes` object. Megabytes are copied without the GIL, so that other threads' batches need not wait.
+#[allow(unsafe_code)]
+fn copied(py: Python<'_>, data: &[u8]) -> PyResult<Py<PyBytes>> {
+    let length = ffi::Py_ssize_t::try_from(data.len())?;
+    // SAFETY: with a null pointer the call makes an object of that length, its bytes to be filled in, or sets an error.
+    let bytes = unsafe {
+        Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), length))?
+            .cast_into_unchecked::<PyBytes>()
+    };
+    // SAFETY: it is a bytes object.
+    let room = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) } as usize;
+    // SAFETY: the room has the length of the data and does not overlap them; nobody else knows the object yet, and it is
+    // kept alive here.
+    py.detach(|| unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), room as *mut u8, data.len()) });
+    Ok(bytes.unbind())
 }
 
 #[pymethods]

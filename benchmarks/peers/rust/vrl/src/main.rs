@@ -10,26 +10,28 @@ use vrl::stdlib::ParseAwsVpcFlowLog;
 use vrl::value::{ObjectMap, Secrets, Value};
 
 fn main() -> Result<()> {
-    contend(|input, output| {
-        let mut out = File::create(output)?;
-        let mut blocks = Blocks::open(input)?;
-        let lines = blocks.next_lines()?;
-        let (names, rest) = header(lines)?;
-        let mut parser = Parser::new(&names.join(" ").replace('-', "_"))?;
-        let mut block = Bytes::copy_from_slice(rest);
-        let (mut json, mut records) = (Vec::new(), 0);
-        while !block.is_empty() {
-            json.clear();
-            for line in block.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-                serde_json::to_writer(&mut json, &parser.parse(block.slice_ref(line))?)?;
-                json.push(b'\n');
-                records += 1;
-            }
-            out.write_all(&json)?;
-            block = Bytes::copy_from_slice(blocks.next_lines()?);
+    contend(parse, |records, _| Ok(Counts { records, bytes: None }))
+}
+
+fn parse(input: &str, output: &str) -> Result<u64> {
+    let mut out = File::create(output)?;
+    let mut blocks = Blocks::open(input)?;
+    let lines = blocks.next_lines()?;
+    let (names, rest) = header(lines)?;
+    let mut parser = Parser::new(&names.join(" ").replace('-', "_"))?;
+    let mut block = Bytes::copy_from_slice(rest);
+    let (mut json, mut records) = (Vec::new(), 0);
+    while !block.is_empty() {
+        json.clear();
+        for line in block.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            serde_json::to_writer(&mut json, &parser.parse(block.slice_ref(line))?)?;
+            json.push(b'\n');
+            records += 1;
         }
-        Ok(Counts { records, bytes: None })
-    })
+        out.write_all(&json)?;
+        block = Bytes::copy_from_slice(blocks.next_lines()?);
+    }
+    Ok(records)
 }
 
 /// The compiled program and the event that it looks at.
