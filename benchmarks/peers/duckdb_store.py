@@ -1,10 +1,13 @@
-"""DuckDB from text to Parquet files by day with the columns of vpcflow's store, as far as SQL makes them.
+"""DuckDB from text to Parquet, files by day or one, with the columns of vpcflow's store as far as SQL makes them.
 
 The community id and the line's place in the file are left out. Names, compression, its level and the size of
 the row groups are the store's.
 """
 
 from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
 
 import common
 from duckdb_reader import copy, select
@@ -52,18 +55,23 @@ MADE = {
     "network.transport": "CASE protocol WHEN '6' THEN 'tcp' WHEN '17' THEN 'udp' WHEN '1' THEN 'icmp'"
     " WHEN '58' THEN 'ipv6-icmp' WHEN '47' THEN 'gre' WHEN '50' THEN 'esp' WHEN '132' THEN 'sctp' END",
 }
-OPTIONS = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 131072, PARTITION_BY (date)"
+OPTIONS = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 131072"
 #: Of the log's small numbers the store has only these as numbers.
 INTEGERS = ("srcport", "dstport")
 
 
-def store(source: str, target: str) -> int:
+def store(source: str, target: str, *, days: bool) -> int:
     names = common.names(source)
     columns = {column: f'"{field}"' for column, field in FIELDS.items() if field in names}
     columns |= MADE | {"log.file.path": f"'{source}'", "date": 'CAST("end" AS DATE)'}
+    if days:
+        options = f"{OPTIONS}, PARTITION_BY (date)"
+    else:
+        Path(target).mkdir()
+        target, options = f"{target}/all.parquet", OPTIONS
     wanted = ", ".join(f'{sql} AS "{column}"' for column, sql in columns.items())
-    return copy(f"SELECT {wanted} FROM ({select(source, INTEGERS)})", target, OPTIONS)
+    return copy(f"SELECT {wanted} FROM ({select(source, INTEGERS)})", target, options)
 
 
 if __name__ == "__main__":
-    contend({"store": (store, counted)})
+    contend({"days": (partial(store, days=True), counted), "one": (partial(store, days=False), counted)})

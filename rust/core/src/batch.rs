@@ -64,13 +64,6 @@ impl Column {
         }
     }
 
-    fn text_len(&self, row: usize) -> usize {
-        match self {
-            Column::Int(_) => 0,
-            Column::Addr { spans, .. } | Column::Text(spans) => spans[row].len as usize,
-        }
-    }
-
     /// Keeps the rows that `keep` says.
     fn retain(&mut self, keep: &[bool]) {
         match self {
@@ -264,12 +257,18 @@ impl Batch {
         }
     }
 
-    /// Bytes of all texts of a row, or more.
+    /// Bytes of all texts of a row that has a line, or more.
     pub(crate) fn text_len(&self, row: usize) -> usize {
-        match self.records.get(row).or_else(|| self.lines.get(row)) {
-            Some(span) => span.len as usize,
-            None => self.columns.iter().map(|column| column.text_len(row)).sum(),
-        }
+        self.records.get(row).or_else(|| self.lines.get(row)).map_or(0, |span| span.len as usize)
+    }
+
+    /// Bytes that the texts of no row surpass.
+    pub(crate) fn longest_texts(&self) -> usize {
+        let longest = |column: &Column| match column {
+            Column::Int(_) => 0,
+            Column::Addr { spans, .. } | Column::Text(spans) => spans.iter().map(|span| span.len).max().unwrap_or(0),
+        };
+        self.columns.iter().map(|column| longest(column) as usize).sum()
     }
 
     /// Byte offset of a row's line in the decompressed object.

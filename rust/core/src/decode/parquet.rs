@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, RecordBatch};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field as ArrowField, Schema, TimeUnit};
 use parquet::arrow::arrow_reader::{
@@ -189,26 +189,19 @@ impl Load {
         match kind {
             Kind::Int(max) => self.numbers(at, array, max).map(Column::Int),
             Kind::Time => self.numbers(at, array, MAX_TIME).map(Column::Int),
-            Kind::Text => Ok(Column::Text(match self.texts(array)? {
-                (spans, None) => spans,
-                (spans, Some(keys)) => spread(&spans, &keys, Span::ABSENT),
-            })),
+            Kind::Text => Ok(Column::Text(self.texts(array, Span::ABSENT, |_, span| span)?)),
             Kind::Addr => {
-                let (spans, keys) = self.texts(array)?;
-                let values: Vec<_> = spans.iter().map(|span| token::address_at(&self.text, *span)).collect();
-                let (spans, mut values) = match keys {
-                    None => (spans, values),
-                    Some(keys) => (spread(&spans, &keys, Span::ABSENT), spread(&values, &keys, None)),
-                };
-                let mut kept = spans;
-                for (row, (span, value)) in kept.iter_mut().zip(&mut values).enumerate() {
-                    if value.is_none() && !span.is_absent() {
+                let address = |text: &[u8], span| (span, token::address_at(text, span));
+                let read = self.texts(array, (Span::ABSENT, None), address)?;
+                let (mut spans, values): (Vec<Span>, Vec<_>) = read.into_iter().unzip();
+                for (row, span) in spans.iter_mut().enumerate() {
+                    if values[row].is_none() && !span.is_absent() {
                         let value = quoted(span.of(&self.text));
                         self.problems.push((row, at, (value, "is not an IPv4 or IPv6 address".into())));
                         *span = Span::ABSENT;
                     }
                 }
-                Ok(Column::Addr { spans: kept, values })
+                Ok(Column::Addr { spans, values })
             }
         }
     }
@@ -237,17 +230,18 @@ impl Load {
                 let floats: Option<&Float64Array> = floats.as_ref().map(AsArray::as_primitive);
                 let ints = cast(array, &DataType::Int64)?;
                 let ints = ints.as_primitive::<Int64Type>();
-                for row in 0..array.len() {
-                    let value = ints.value(row);
-                    let whole = floats.is_none_or(|floats| floats.value(row).fract() == 0.0);
-                    values.push(if array.is_null(row) {
-                        ABSENT
-                    } else if ints.is_null(row) || !whole || !(0..=max).contains(&value) {
-                        let shown = arrow_cast::display::array_value_to_string(array, row).unwrap_or_default();
-                        self.problems.push((row, at, (shown, wrong())));
-                        ABSENT
-                    } else {
-                        value
+                // Where a number was too large to be cast, there is a null now that was none before.
+                let same_nulls = ints.null_count() == array.null_count();
+                for (row, value) in ints.iter().enumerate() {
+                    let whole = floats.is_none_or(|floats| floats.is_null(row) || floats.value(row).fract() == 0.0);
+                    values.push(match value {
+                        Some(value) if whole && (0..=max).contains(&value) => value,
+                        None if same_nulls || array.is_null(row) => ABSENT,
+                        _ => {
+                            let shown = arrow_cast::display::array_value_to_string(array, row).unwrap_or_default();
+                            self.problems.push((row, at, (shown, wrong())));
+                            ABSENT
+                        }
                     });
                 }
             }
@@ -255,40 +249,40 @@ impl Load {
         Ok(values)
     }
 
-    /// The spans of an array's values, and where it is a dictionary, of its dictionary with the keys.
-    fn texts(&mut self, array: &ArrayRef) -> Result<(Vec<Span>, Option<Keys>)> {
-        if let Some(dictionary) = array.as_any().downcast_ref::<DictionaryArray<Int32Type>>() {
-            let values = cast(dictionary.values(), &DataType::Utf8)?;
-            let spans = self.copy(values.as_string())?;
-            let keys = dictionary.keys().iter().map(|key| key.and_then(|key| usize::try_from(key).ok()));
-            return Ok((spans, Some(keys.collect())));
+    /// What `make` says of each value. Of a dictionary, only the values that some row has are looked at, each once.
+    fn texts<T: Copy>(&mut self, array: &ArrayRef, absent: T, make: impl Fn(&[u8], Span) -> T) -> Result<Vec<T>> {
+        let Some(dictionary) = array.as_any().downcast_ref::<DictionaryArray<Int32Type>>() else {
+            let values = cast(array, &DataType::Utf8)?;
+            let values = values.as_string::<i32>().iter();
+            return values.map(|value| self.text(value, absent, &make)).collect();
+        };
+        let values = cast(dictionary.values(), &DataType::Utf8)?;
+        let values = values.as_string::<i32>();
+        let keys = dictionary.keys();
+        let mut used = vec![false; values.len()];
+        for key in keys.iter().flatten() {
+            used[key as usize] = true;
         }
-        let values = cast(array, &DataType::Utf8)?;
-        Ok((self.copy(values.as_string())?, None))
+        // Its last place stands for null.
+        let mut made = vec![absent; values.len() + 1];
+        for key in (0..values.len()).filter(|&key| used[key] && values.is_valid(key)) {
+            made[key] = self.text(Some(values.value(key)), absent, &make)?;
+        }
+        if keys.null_count() == 0 {
+            return Ok(keys.values().iter().map(|&key| made[key as usize]).collect());
+        }
+        Ok(keys.iter().map(|key| made[key.map_or(values.len(), |key| key as usize)]).collect())
     }
 
-    fn copy(&mut self, values: &StringArray) -> Result<Vec<Span>> {
-        let total = self.text.len() + values.value_data().len();
-        if u32::try_from(total).is_err() {
+    fn text<T>(&mut self, value: Option<&str>, absent: T, make: impl Fn(&[u8], Span) -> T) -> Result<T> {
+        let Some(value) = value.map(str::trim).filter(|value| !matches!(*value, "" | "-")) else { return Ok(absent) };
+        let start = self.text.len();
+        if u32::try_from(start + value.len()).is_err() {
             return Err(broken(&format!("{ROWS} rows with more than 4 GiB of text")));
         }
-        let spans = values.iter().map(|value| match value.map(str::trim) {
-            None | Some("" | "-") => Span::ABSENT,
-            Some(value) => {
-                let span = Span { start: self.text.len() as u32, len: value.len() as u32 };
-                self.text.extend_from_slice(value.as_bytes());
-                span
-            }
-        });
-        Ok(spans.collect())
+        self.text.extend_from_slice(value.as_bytes());
+        Ok(make(&self.text, Span { start: start as u32, len: value.len() as u32 }))
     }
-}
-
-/// Where in a dictionary each row's value is.
-type Keys = Vec<Option<usize>>;
-
-fn spread<T: Copy>(values: &[T], keys: &Keys, absent: T) -> Vec<T> {
-    keys.iter().map(|key| key.map_or(absent, |key| values[key])).collect()
 }
 
 /// Casts, and fails where a value does not survive it, but for numbers, whose range is checked after.

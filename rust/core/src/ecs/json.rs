@@ -50,11 +50,13 @@ impl<'a> Writer<'a> {
     pub(super) fn documents(&self, out: &mut Buffer, mut before: impl FnMut(usize, &mut Buffer)) {
         let batch = self.context.batch;
         let mut good = Good::new(self.context, &self.good);
+        // Without lines, one bound for all rows is cheaper than one for each.
+        let longest = batch.lines.is_empty().then(|| batch.longest_texts());
         let carried = batch.origin.region.as_ref().map_or(0, String::len);
         let mut errors = batch.error_rows.iter().map(|&(row, _)| row as usize).peekable();
         for row in 0..batch.rows {
             before(row, out);
-            let texts = (batch.text_len(row) + carried) * REPEATS * ESCAPED;
+            let texts = (longest.unwrap_or_else(|| batch.text_len(row)) + carried) * REPEATS * ESCAPED;
             let written = if errors.next_if_eq(&row).is_some() {
                 // Line and message, which names the field at fault and repeats some of the line.
                 let message = batch.error_at(row).map_or(0, |error| error.raw.len() * 4 + error.reason.len() + 64);
