@@ -1,11 +1,11 @@
 //! Columns of which few values differ: each row has the number of its text.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray};
-use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, StringArray};
+use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
 use rustc_hash::FxHashMap;
 
 use crate::batch::Span;
@@ -15,6 +15,10 @@ const NULL: i32 = -1;
 
 /// The texts of spans of a text.
 pub(super) fn of_spans(spans: &[Span], text: &[u8]) -> ArrayRef {
+    let first = spans.first().map_or(&[][..], |span| span.of(text));
+    if spans.iter().all(|span| same(span.of(text), first)) {
+        return of_one(spans.len(), std::str::from_utf8(first).ok().filter(|text| !text.is_empty()));
+    }
     let mut values = StringBuilder::new();
     let mut known: FxHashMap<&[u8], i32> = FxHashMap::default();
     let mut last: (&[u8], i32) = (&[], NULL);
@@ -57,6 +61,10 @@ fn ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
 
 /// The texts of numbers.
 pub(super) fn of_numbers(numbers: &[i64], text: impl Fn(i64) -> Option<String>) -> ArrayRef {
+    let first = numbers.first().copied().unwrap_or_default();
+    if numbers.iter().all(|&number| number == first) {
+        return of_one(numbers.len(), text(first).as_deref());
+    }
     let mut values = StringBuilder::new();
     let mut known: FxHashMap<i64, i32> = FxHashMap::default();
     let mut last = None;
@@ -95,16 +103,20 @@ pub(super) fn of_keys(keys: Vec<i32>, texts: &[&str]) -> ArrayRef {
     finish(keys, values)
 }
 
-/// The same text in every row.
+/// The same text in every row, or none in any.
 pub(super) fn of_one(rows: usize, text: Option<&str>) -> ArrayRef {
-    let mut values = StringBuilder::new();
-    match text {
-        Some(text) => {
-            values.append_value(text);
-            // Zeros, which the system gives without touching the memory.
-            finish(vec![0; rows], values)
-        }
-        None => Arc::new(DictionaryArray::new(PrimitiveArray::<Int32Type>::new_null(rows), Arc::new(values.finish()))),
+    let nulls = text.is_none().then(|| NullBuffer::new(BooleanBuffer::new(zeros(rows.div_ceil(8)), 0, rows)));
+    let keys = PrimitiveArray::<Int32Type>::new(ScalarBuffer::new(zeros(4 * rows), 0, rows), nulls);
+    Arc::new(DictionaryArray::new(keys, Arc::new(StringArray::from_iter_values(text))))
+}
+
+/// Zeros that all arrays share: a column that says the same in every row takes no memory.
+fn zeros(bytes: usize) -> Buffer {
+    static SHARED: LazyLock<Buffer> = LazyLock::new(|| MutableBuffer::from_len_zeroed(1 << 20).into());
+    if bytes <= SHARED.len() {
+        SHARED.slice_with_length(0, bytes)
+    } else {
+        MutableBuffer::from_len_zeroed(bytes).into()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::format::{Format, Name};
 use crate::token;
 
 /// Rows a chunk: as much work as a chunk of text.
-const ROWS: usize = 8192;
+const ROWS: usize = 4096;
 
 /// The rows of an open file.
 pub(super) struct Rows {

@@ -1,4 +1,4 @@
-//! What a contender written in Rust does around its work: `COMMAND INPUT OUTPUT` and one line of JSON, as
+//! What a contender written in Rust does around its work: `COMMAND … INPUT OUTPUT` and one line of JSON, as
 //! `benchmarks/harness.py` has it.
 
 use std::error::Error;
@@ -20,20 +20,15 @@ pub fn contend<T>(
     work: impl FnOnce(&str, &str) -> Result<T>,
     count: impl FnOnce(T, &str) -> Result<Counts>,
 ) -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let (Some(input), Some(output), None) = (arguments.next(), arguments.next(), arguments.next()) else {
-        return Err("needs INPUT and OUTPUT".into());
-    };
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [.., input, output] = &arguments[..] else { return Err("needs INPUT and OUTPUT".into()) };
     let (begun, cpu) = (Instant::now(), cpu_seconds()?);
-    let result = work(&input, &output)?;
+    let result = work(input, output)?;
     let (cpu, wall) = (cpu_seconds()? - cpu, begun.elapsed().as_secs_f64());
     let peak = most_memory()?;
-    let counts = count(result, &input)?;
+    let counts = count(result, input)?;
     let bytes = counts.bytes.map_or("null".to_string(), |bytes| bytes.to_string());
-    println!(
-        r#"{{"records": {}, "bytes": {bytes}, "cpu": {cpu}, "wall": {wall}, "peak": {peak}}}"#,
-        counts.records,
-    );
+    println!(r#"{{"records": {}, "bytes": {bytes}, "cpu": {cpu}, "wall": {wall}, "peak": {peak}}}"#, counts.records,);
     Ok(())
 }
 

@@ -43,38 +43,39 @@ fn main() -> Result<()> {
 fn kind(name: &str) -> Kind {
     match name {
         "bytes" => Kind::Bytes,
-        "version" | "srcport" | "dstport" | "protocol" | "packets" | "start" | "end" | "tcp-flags"
-        | "traffic-path" => Kind::Number,
+        "version" | "srcport" | "dstport" | "protocol" | "packets" | "start" | "end" | "tcp-flags" | "traffic-path" => {
+            Kind::Number
+        }
         "srcaddr" | "dstaddr" | "pkt-srcaddr" | "pkt-dstaddr" => Kind::Address,
         _ => Kind::Text,
     }
 }
 
-/// Adds up whole lines, the last with its end.
+/// Adds up whole lines, the last with its end. Each field is read while its end is looked for.
 fn add(lines: &[u8], kinds: &[Kind], sums: &mut Sums) -> Result<()> {
-    let mut marks = memchr::memchr2_iter(b' ', b'\n', lines);
-    let mut at = 0;
-    while at < lines.len() {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let mut end = b' ';
         for &kind in kinds {
-            let end = marks.next().ok_or("a line is cut short")?;
-            let token = &lines[at..end];
-            at = end + 1;
-            if token == b"-" {
-                continue;
-            }
-            let value = match kind {
-                Kind::Text => token.len() as u64,
-                Kind::Number => number(token)?,
+            let (value, length) = match kind {
+                Kind::Text => text(rest)?,
+                _ if rest.first() == Some(&b'-') => (0, 1),
+                Kind::Number => number(rest),
                 Kind::Bytes => {
-                    let bytes = number(token)?;
+                    let (bytes, length) = number(rest);
                     sums.bytes += bytes;
-                    bytes
+                    (bytes, length)
                 }
-                Kind::Address => address(token)?,
+                Kind::Address => address(rest)?,
             };
             sums.all = sums.all.wrapping_add(value);
+            end = *rest.get(length).ok_or("a line is cut short")?;
+            if end > b' ' {
+                return Err("a field can't be read".into());
+            }
+            rest = &rest[length + 1..];
         }
-        if lines[at - 1] != b'\n' {
+        if end != b'\n' {
             return Err("a line is too long".into());
         }
         sums.records += 1;
@@ -82,35 +83,34 @@ fn add(lines: &[u8], kinds: &[Kind], sums: &mut Sums) -> Result<()> {
     Ok(())
 }
 
-fn number(token: &[u8]) -> Result<u64> {
-    let mut value = 0_u64;
-    for &byte in token {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return Err("a number is none".into());
-        }
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-    }
-    Ok(value)
+/// The length, as value too.
+fn text(rest: &[u8]) -> Result<(u64, usize)> {
+    let length = rest.iter().position(|&byte| byte <= b' ').ok_or("a line is cut short")?;
+    Ok((length as u64, length))
 }
 
-fn address(token: &[u8]) -> Result<u64> {
-    if token.contains(&b':') {
-        let bits = std::str::from_utf8(token)?.parse::<Ipv6Addr>()?.to_bits();
-        return Ok((bits >> 64) as u64 ^ bits as u64);
+fn number(rest: &[u8]) -> (u64, usize) {
+    let (mut value, mut length) = (0_u64, 0);
+    while let Some(digit) = rest.get(length).map(|byte| byte.wrapping_sub(b'0'))
+        && digit < 10
+    {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        length += 1;
     }
+    (value, length)
+}
+
+fn address(rest: &[u8]) -> Result<(u64, usize)> {
     let (mut bits, mut part, mut dots) = (0_u64, 0_u64, 0);
-    for &byte in token {
+    for (at, &byte) in rest.iter().enumerate() {
         match byte {
             b'0'..=b'9' => part = part * 10 + u64::from(byte - b'0'),
-            b'.' if part < 256 => {
-                (bits, part, dots) = (bits << 8 | part, 0, dots + 1);
-            }
-            _ => return Err("an address is none".into()),
+            b'.' if part < 256 => (bits, part, dots) = (bits << 8 | part, 0, dots + 1),
+            _ if byte <= b' ' && dots == 3 && part < 256 => return Ok((bits << 8 | part, at)),
+            _ => break,
         }
     }
-    if dots != 3 || part > 255 {
-        return Err("an address is none".into());
-    }
-    Ok(bits << 8 | part)
+    let (_, length) = text(rest)?;
+    let bits = std::str::from_utf8(&rest[..length])?.parse::<Ipv6Addr>()?.to_bits();
+    Ok(((bits >> 64) as u64 ^ bits as u64, length))
 }

@@ -1,4 +1,7 @@
 //! Vector's `parse_aws_vpc_flow_log`, its result as JSON with VRL's own serializer, a line each.
+//!
+//! `program`: as Vector's remap transform runs it, an event with the line goes in and becomes what was parsed.
+//! `function`: the least that VRL can do, one event is used again and the function's value taken as it is.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,22 +12,32 @@ use vrl::compiler::{Context, Program, TargetValue, TimeZone, compile, state::Run
 use vrl::stdlib::ParseAwsVpcFlowLog;
 use vrl::value::{ObjectMap, Secrets, Value};
 
+/// The allocator that Vector has.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> Result<()> {
-    contend(parse, |records, _| Ok(Counts { records, bytes: None }))
+    let replaces = match std::env::args().nth(1).as_deref() {
+        Some("program") => true,
+        Some("function") => false,
+        _ => return Err("needs program or function".into()),
+    };
+    contend(|input, output| parse(input, output, replaces), |records, _| Ok(Counts { records, bytes: None }))
 }
 
-fn parse(input: &str, output: &str) -> Result<u64> {
+fn parse(input: &str, output: &str, replaces: bool) -> Result<u64> {
     let mut out = File::create(output)?;
     let mut blocks = Blocks::open(input)?;
-    let lines = blocks.next_lines()?;
-    let (names, rest) = header(lines)?;
-    let mut parser = Parser::new(&names.join(" ").replace('-', "_"))?;
-    let mut block = Bytes::copy_from_slice(rest);
+    let (names, lines) = header(blocks.next_lines()?)?;
+    let mut parser = Parser::new(&names.join(" ").replace('-', "_"), replaces)?;
+    let mut block = Bytes::copy_from_slice(lines);
     let (mut json, mut records) = (Vec::new(), 0);
     while !block.is_empty() {
         json.clear();
         for line in block.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            serde_json::to_writer(&mut json, &parser.parse(block.slice_ref(line))?)?;
+            let message = Value::Bytes(block.slice_ref(line));
+            let value = if replaces { parser.replaced(message)? } else { parser.value(message)? };
+            serde_json::to_writer(&mut json, &value)?;
             json.push(b'\n');
             records += 1;
         }
@@ -43,13 +56,14 @@ struct Parser {
 }
 
 impl Parser {
-    fn new(format: &str) -> Result<Parser> {
-        let source = format!("parse_aws_vpc_flow_log!(.message, format: {format:?})");
+    fn new(format: &str, replaces: bool) -> Result<Parser> {
+        let function = format!("parse_aws_vpc_flow_log!(.message, format: {format:?})");
+        let source = if replaces { format!(". = {function}") } else { function };
         let compiled = compile(&source, &[Box::new(ParseAwsVpcFlowLog)]).map_err(|error| format!("{error:?}"))?;
         Ok(Parser {
             program: compiled.program,
             event: TargetValue {
-                value: Value::Object(ObjectMap::from([("message".into(), Value::Null)])),
+                value: event(Value::Null),
                 metadata: Value::Object(ObjectMap::new()),
                 secrets: Secrets::default(),
             },
@@ -58,11 +72,27 @@ impl Parser {
         })
     }
 
-    fn parse(&mut self, line: Bytes) -> Result<Value> {
-        if let Some(message) = self.event.value.as_object_mut().and_then(|event| event.get_mut("message")) {
-            *message = Value::Bytes(line);
+    /// The event that a new one with the line has become.
+    fn replaced(&mut self, message: Value) -> Result<Value> {
+        self.event.value = event(message);
+        self.run()?;
+        Ok(std::mem::replace(&mut self.event.value, Value::Null))
+    }
+
+    /// What the program says of the line; the event stays.
+    fn value(&mut self, message: Value) -> Result<Value> {
+        if let Some(place) = self.event.value.as_object_mut().and_then(|event| event.get_mut("message")) {
+            *place = message;
         }
+        self.run()
+    }
+
+    fn run(&mut self) -> Result<Value> {
         let mut context = Context::new(&mut self.event, &mut self.state, &self.timezone);
         Ok(self.program.resolve(&mut context).map_err(|error| format!("{error:?}"))?)
     }
+}
+
+fn event(message: Value) -> Value {
+    Value::Object(ObjectMap::from([("message".into(), message)]))
 }
