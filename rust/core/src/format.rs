@@ -133,6 +133,15 @@ impl Format {
         self.names.iter().position(|name| *name == Name::Known(field))
     }
 
+    /// The column of the address that is mostly the same as a packet-level one.
+    pub(crate) fn twin(&self, at: usize) -> Option<usize> {
+        match self.names[at] {
+            Name::Known(Field::PktSrcaddr) => self.position(Field::Srcaddr),
+            Name::Known(Field::PktDstaddr) => self.position(Field::Dstaddr),
+            _ => None,
+        }
+    }
+
     /// The highest version among the known fields, as AWS logs it in `version`.
     pub fn version(&self) -> Option<u8> {
         self.names

@@ -17,6 +17,7 @@ use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
 use crate::ecs::{CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword};
+use crate::token::same;
 
 /// Builds the arrays of one batch.
 pub(super) struct Builder<'a> {
@@ -136,16 +137,27 @@ impl<'a> Builder<'a> {
     }
 
     fn addresses(&self, at: usize) -> StringViewArray {
-        let mut made = self.addresses.borrow_mut();
-        let array = made.entry(at).or_insert_with(|| {
-            let mut buffer = Vec::new();
-            let mut views = Views::new(self.rows());
-            for span in self.spans(at) {
-                views.push((!span.is_absent()).then(|| views::of_span(*span, &self.context.batch.text, &mut buffer)));
-            }
-            views.finish(vec![buffer.into()])
-        });
-        array.clone()
+        if let Some(array) = self.addresses.borrow().get(&at) {
+            return array.clone();
+        }
+        let text = &self.context.batch.text[..];
+        // Where a packet's address is the record's own, it lies in the buffers of that column already.
+        let twin = self.context.batch.format.twin(at).map(|twin| (self.spans(twin), self.addresses(twin)));
+        let mut buffer = Vec::new();
+        let mut views = Views::new(self.rows());
+        for (row, span) in self.spans(at).iter().enumerate() {
+            views.push(match &twin {
+                _ if span.is_absent() => None,
+                Some((spans, array)) if same(span.of(text), spans[row].of(text)) => {
+                    Some(views::moved(array.views()[row], 1))
+                }
+                _ => Some(views::of_span(*span, text, &mut buffer)),
+            });
+        }
+        let others = twin.map_or(Vec::new(), |(_, array)| array.data_buffers().to_vec());
+        let array = views.finish([vec![buffer.into()], others].concat());
+        self.addresses.borrow_mut().insert(at, array.clone());
+        array
     }
 
     fn community_ids(&self) -> ArrayRef {

@@ -9,6 +9,7 @@ use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffe
 use rustc_hash::FxHashMap;
 
 use crate::batch::Span;
+use crate::token::same;
 
 /// Stands for null.
 const NULL: i32 = -1;
@@ -37,26 +38,6 @@ pub(super) fn of_spans(spans: &[Span], text: &[u8]) -> ArrayRef {
     });
     let keys = keys.collect();
     finish(keys, values)
-}
-
-/// Whether two texts are equal. Ids have up to 32 bytes: two loads from each say it, without a call.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    match a.len() {
-        16..=32 => ends::<16>(a, b),
-        8..=15 => ends::<8>(a, b),
-        4..=7 => ends::<4>(a, b),
-        _ => a == b,
-    }
-}
-
-/// Whether the first and the last so many bytes are equal.
-#[inline]
-fn ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
-    a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
 }
 
 /// The texts of numbers.

@@ -39,8 +39,12 @@ impl TextChunk {
         let mut text = self.text;
         text.append(&mut tokens.rewritten);
 
-        let columns = self.format.names().iter().enumerate();
-        let mut columns: Vec<Column> = columns.map(|(at, name)| tokens.column(&text, at, name.kind())).collect();
+        let mut columns: Vec<Column> = Vec::with_capacity(self.format.names().len());
+        for (at, name) in self.format.names().iter().enumerate() {
+            let twin = self.format.twin(at).and_then(|twin| columns.get(twin));
+            let column = tokens.column(&text, at, name.kind(), twin);
+            columns.push(column);
+        }
         for &row in tokens.problems.keys() {
             for column in &mut columns {
                 column.clear(row as usize);
@@ -234,7 +238,8 @@ impl Tokens {
         self.starts.extend(std::iter::repeat_n(0, self.width + 1));
     }
 
-    fn column(&mut self, text: &[u8], at: usize, kind: Kind) -> Column {
+    /// `twin` is a column that mostly says the same.
+    fn column(&mut self, text: &[u8], at: usize, kind: Kind, twin: Option<&Column>) -> Column {
         let rows = self.lines.len();
         let spans = self.rows.iter().map(|&row| {
             let place = row as usize + at;
@@ -266,9 +271,20 @@ impl Tokens {
             Kind::Addr => {
                 let mut kept = Vec::with_capacity(rows);
                 let mut values: Vec<Option<IpAddr>> = Vec::with_capacity(rows);
+                let twin = match twin {
+                    Some(Column::Addr { spans, values }) => Some((spans, values)),
+                    _ => None,
+                };
+                // An interface's own address comes many times in a row.
+                let mut last: (&[u8], Option<IpAddr>) = (&[], None);
                 for (row, span) in spans.enumerate() {
-                    let value = token::address_at(text, span);
                     let token = span.of(text);
+                    let value = match twin {
+                        Some((spans, values)) if token::same(token, spans[row].of(text)) => values[row],
+                        _ if token::same(token, last.0) => last.1,
+                        _ => token::address_at(text, span),
+                    };
+                    last = (token, value);
                     if value.is_none() && !absent(token) {
                         problems.push((row, format!("{} is not an IPv4 or IPv6 address", quoted(token))));
                     }
