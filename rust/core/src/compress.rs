@@ -3,6 +3,8 @@
 
 use std::io::{self, Write};
 
+use zstd::stream::write::Encoder;
+
 /// How to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -12,15 +14,23 @@ pub enum Compression {
     Zstd(i32),
 }
 
-/// Compresses.
-pub fn compress(data: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
+/// Compresses to `out` what `write` writes.
+pub fn compress(
+    compression: Compression,
+    out: &mut dyn Write,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     match compression {
         Compression::Gzip(level) => {
-            let out = Vec::with_capacity(data.len() / 8);
             let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::new(level));
-            encoder.write_all(data)?;
-            encoder.finish()
+            write(&mut encoder)?;
+            encoder.finish()?;
         }
-        Compression::Zstd(level) => zstd::bulk::compress(data, level),
+        Compression::Zstd(level) => {
+            let mut encoder = Encoder::new(out, level)?;
+            write(&mut encoder)?;
+            encoder.finish()?;
+        }
     }
+    Ok(())
 }

@@ -8,11 +8,11 @@
 //! let mut reader = Reader::new(Source::Memory(log.into()), Options::default());
 //! while let Some(chunk) = reader.next_chunk() {
 //!     let batch = chunk?.parse()?;
-//!     let mut documents = ecs::Buffer::default();
-//!     batch.write_ndjson(&ecs::Options::default(), &mut documents);
+//!     let mut documents = Vec::new();
+//!     batch.write_ndjson(&ecs::Options::default(), &mut documents)?;
 //!     assert!(documents.starts_with(br#"{"@timestamp":"2014-12-14T04:07:50.000Z""#));
 //! }
-//! # Ok::<(), vpcflow_core::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #[cfg(feature = "parquet")]

@@ -1,20 +1,18 @@
 //! `Batch` and `parse`.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use arrow_schema::Schema;
 use arrow_schema::ffi::FFI_ArrowSchema;
 
 use pyo3::exceptions::PyValueError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList, PyString};
 use vpcflow_core::arrow::{record_batch, record_batch_as};
-use vpcflow_core::compress::{Compression, compress};
-use vpcflow_core::ecs::{Buffer, Ids, Options, Value, paths};
+use vpcflow_core::ecs::{Ids, Options, Value, paths};
 use vpcflow_core::{self as core, Source};
 
+use crate::bytes::bytes;
 use crate::errors::{parse_error, raise};
 use crate::format::{Format, Origin};
 use crate::reader::{bytes_of, on_error};
@@ -23,61 +21,8 @@ use crate::reader::{bytes_of, on_error};
 #[pyclass(frozen, module = "vpcflow._core")]
 pub(crate) struct Batch(pub(crate) core::Batch);
 
-/// gzip is compressed lightly: it is for the wire and for speed.
-const GZIP: Compression = Compression::Gzip(1);
-const ZSTD: Compression = Compression::Zstd(3);
-
 fn options(namespace: &str, preserve_original: bool, tags: Vec<String>) -> Options {
     Options { namespace: namespace.into(), preserve_original, tags }
-}
-
-thread_local! {
-    /// What the encoders write to before it becomes a Python object.
-    static BUFFER: RefCell<Buffer> = RefCell::default();
-}
-
-/// A buffer larger than this is not kept for the next time.
-const KEPT: usize = 64 << 20;
-
-fn bytes(
-    py: Python<'_>,
-    compression: Option<&str>,
-    write: impl Fn(&mut Buffer) + Send + Sync,
-) -> PyResult<Py<PyBytes>> {
-    let compression = match compression {
-        None => None,
-        Some("gzip") => Some(GZIP),
-        Some("zstd") => Some(ZSTD),
-        Some(other) => return Err(PyValueError::new_err(format!("compression is gzip or zstd, not {other:?}"))),
-    };
-    let mut buffer = BUFFER.take();
-    buffer.clear();
-    let compressed = py.detach(|| {
-        write(&mut buffer);
-        compression.map(|compression| compress(&buffer, compression)).transpose()
-    })?;
-    let bytes = copied(py, compressed.as_deref().unwrap_or(&buffer))?;
-    if buffer.capacity() <= KEPT {
-        BUFFER.set(buffer);
-    }
-    Ok(bytes)
-}
-
-/// A `bytes` object. Megabytes are copied without the GIL, so that other threads' batches need not wait.
-#[allow(unsafe_code)]
-fn copied(py: Python<'_>, data: &[u8]) -> PyResult<Py<PyBytes>> {
-    let length = ffi::Py_ssize_t::try_from(data.len())?;
-    // SAFETY: with a null pointer the call makes an object of that length, its bytes to be filled in, or sets an error.
-    let bytes = unsafe {
-        Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), length))?
-            .cast_into_unchecked::<PyBytes>()
-    };
-    // SAFETY: it is a bytes object.
-    let room = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) } as usize;
-    // SAFETY: the room has the length of the data and does not overlap them; nobody else knows the object yet, and it is
-    // kept alive here.
-    py.detach(|| unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), room as *mut u8, data.len()) });
-    Ok(bytes.unbind())
 }
 
 #[pymethods]
@@ -138,7 +83,7 @@ impl Batch {
         compression: Option<&str>,
     ) -> PyResult<Py<PyBytes>> {
         let options = options(namespace, preserve_original, tags);
-        bytes(py, compression, |out| self.0.write_ndjson(&options, out))
+        bytes(py, self.0.len(), compression, |out| self.0.write_ndjson(&options, out))
     }
 
     #[pyo3(
@@ -160,7 +105,7 @@ impl Batch {
             other => return Err(PyValueError::new_err(format!("ids is auto or digest, not {other:?}"))),
         };
         let options = options(namespace, preserve_original, tags);
-        bytes(py, compression, |out| self.0.write_bulk(&options, ids, out))
+        bytes(py, self.0.len(), compression, |out| self.0.write_bulk(&options, ids, out))
     }
 
     #[pyo3(signature = (requested_schema=None))]

@@ -1,6 +1,7 @@
 //! The Python face of the core: module `vpcflow._core`. No logic of its own.
 
 mod batch;
+mod bytes;
 mod errors;
 mod format;
 mod reader;

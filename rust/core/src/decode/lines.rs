@@ -125,22 +125,19 @@ impl Lines {
 
     /// Reads until so much is there, or nothing more. In large steps, which need no copy in between.
     fn read_to(&mut self, goal: usize) {
-        let mut length = self.read.len();
-        while length < goal && self.end.is_none() {
+        while self.read.len() < goal && self.end.is_none() {
             // `goal` may stand for everything there is: it is not all reserved at once.
-            let step = (goal - length).min(STEP);
-            self.read.resize(length + step, 0);
-            match self.text.read(&mut self.read[length..]) {
-                Ok(0) => self.end = Some(Ok(())),
-                Ok(count) => length += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            let step = (goal - self.read.len()).min(STEP);
+            self.read.reserve(step);
+            match self.text.by_ref().take(step as u64).read_to_end(&mut self.read) {
+                Ok(count) if count < step => self.end = Some(Ok(())),
+                Ok(_) => {}
                 Err(error) => {
-                    let after = self.base + length as u64;
+                    let after = self.base + self.read.len() as u64;
                     self.end = Some(Err(self.taken.blame(self.encoding, after, error)));
                 }
             }
         }
-        self.read.truncate(length);
     }
 
     /// Takes a header off the front, and with it the layout.

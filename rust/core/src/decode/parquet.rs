@@ -189,19 +189,27 @@ impl Load {
         match kind {
             Kind::Int(max) => self.numbers(at, array, max).map(Column::Int),
             Kind::Time => self.numbers(at, array, MAX_TIME).map(Column::Int),
-            Kind::Text => Ok(Column::Text(self.texts(array, Span::ABSENT, |_, span| span)?)),
+            Kind::Text => {
+                let Texts { rows, spans } = self.texts(array)?;
+                Ok(Column::Text(rows.iter().map(|&at| spans[at as usize]).collect()))
+            }
             Kind::Addr => {
-                let address = |text: &[u8], span| (span, token::address_at(text, span));
-                let read = self.texts(array, (Span::ABSENT, None), address)?;
-                let (mut spans, values): (Vec<Span>, Vec<_>) = read.into_iter().unzip();
-                for (row, span) in spans.iter_mut().enumerate() {
-                    if values[row].is_none() && !span.is_absent() {
-                        let value = quoted(span.of(&self.text));
+                let Texts { rows, mut spans } = self.texts(array)?;
+                let read: Vec<_> = spans.iter().map(|&span| token::address_at(&self.text, span)).collect();
+                let wrong = |at: usize| read[at].is_none() && !spans[at].is_absent();
+                if (0..spans.len()).any(wrong) {
+                    for (row, &place) in rows.iter().enumerate().filter(|&(_, &place)| wrong(place as usize)) {
+                        let value = quoted(spans[place as usize].of(&self.text));
                         self.problems.push((row, at, (value, "is not an IPv4 or IPv6 address".into())));
-                        *span = Span::ABSENT;
+                    }
+                    for (span, value) in spans.iter_mut().zip(&read) {
+                        *span = if value.is_some() { *span } else { Span::ABSENT };
                     }
                 }
-                Ok(Column::Addr { spans, values })
+                Ok(Column::Addr {
+                    spans: rows.iter().map(|&at| spans[at as usize]).collect(),
+                    values: rows.iter().map(|&at| read[at as usize]).collect(),
+                })
             }
         }
     }
@@ -232,6 +240,16 @@ impl Load {
                 let ints = ints.as_primitive::<Int64Type>();
                 // Where a number was too large to be cast, there is a null now that was none before.
                 let same_nulls = ints.null_count() == array.null_count();
+                // The usual: all of them are good. A null stands over zeros or over what was there before.
+                if same_nulls && floats.is_none() && ints.values().iter().all(|value| (0..=max).contains(value)) {
+                    values.extend_from_slice(ints.values());
+                    for (row, _) in
+                        ints.nulls().iter().flat_map(|nulls| nulls.iter()).enumerate().filter(|&(_, there)| !there)
+                    {
+                        values[row] = ABSENT;
+                    }
+                    return Ok(values);
+                }
                 for (row, value) in ints.iter().enumerate() {
                     let whole = floats.is_none_or(|floats| floats.is_null(row) || floats.value(row).fract() == 0.0);
                     values.push(match value {
@@ -249,40 +267,60 @@ impl Load {
         Ok(values)
     }
 
-    /// What `make` says of each value. Of a dictionary, only the values that some row has are looked at, each once.
-    fn texts<T: Copy>(&mut self, array: &ArrayRef, absent: T, make: impl Fn(&[u8], Span) -> T) -> Result<Vec<T>> {
+    /// Puts texts into the batch's text. Of a dictionary, only the values that some row has are looked at, each once.
+    fn texts(&mut self, array: &ArrayRef) -> Result<Texts> {
+        let mut spans = vec![Span::ABSENT];
         let Some(dictionary) = array.as_any().downcast_ref::<DictionaryArray<Int32Type>>() else {
             let values = cast(array, &DataType::Utf8)?;
-            let values = values.as_string::<i32>().iter();
-            return values.map(|value| self.text(value, absent, &make)).collect();
+            for value in values.as_string::<i32>() {
+                spans.push(self.text(value)?);
+            }
+            return Ok(Texts { rows: (1..spans.len() as u32).collect(), spans });
         };
         let values = cast(dictionary.values(), &DataType::Utf8)?;
         let values = values.as_string::<i32>();
+        // Where each value is in `spans`; 0 as long as no row had it. The dictionary is often far larger than the batch.
+        let mut places = vec![0; values.len()];
+        let mut rows = Vec::with_capacity(array.len());
         let keys = dictionary.keys();
-        let mut used = vec![false; values.len()];
-        for key in keys.iter().flatten() {
-            used[key as usize] = true;
+        for (row, &key) in keys.values().iter().enumerate() {
+            if keys.is_null(row) {
+                rows.push(0);
+                continue;
+            }
+            let place = &mut places[key as usize];
+            if *place == 0 {
+                *place = spans.len() as u32;
+                spans.push(self.text(values.is_valid(key as usize).then(|| values.value(key as usize)))?);
+            }
+            rows.push(*place);
         }
-        // Its last place stands for null.
-        let mut made = vec![absent; values.len() + 1];
-        for key in (0..values.len()).filter(|&key| used[key] && values.is_valid(key)) {
-            made[key] = self.text(Some(values.value(key)), absent, &make)?;
-        }
-        if keys.null_count() == 0 {
-            return Ok(keys.values().iter().map(|&key| made[key as usize]).collect());
-        }
-        Ok(keys.iter().map(|key| made[key.map_or(values.len(), |key| key as usize)]).collect())
+        Ok(Texts { rows, spans })
     }
 
-    fn text<T>(&mut self, value: Option<&str>, absent: T, make: impl Fn(&[u8], Span) -> T) -> Result<T> {
-        let Some(value) = value.map(str::trim).filter(|value| !matches!(*value, "" | "-")) else { return Ok(absent) };
+    fn text(&mut self, value: Option<&str>) -> Result<Span> {
+        let mut value = value.unwrap_or_default();
+        if !matches!(value.as_bytes(), [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic()) {
+            value = value.trim();
+        }
+        if matches!(value, "" | "-") {
+            return Ok(Span::ABSENT);
+        }
         let start = self.text.len();
         if u32::try_from(start + value.len()).is_err() {
             return Err(broken(&format!("{ROWS} rows with more than 4 GiB of text")));
         }
         self.text.extend_from_slice(value.as_bytes());
-        Ok(make(&self.text, Span { start: start as u32, len: value.len() as u32 }))
+        Ok(Span { start: start as u32, len: value.len() as u32 })
     }
+}
+
+/// The texts of a column.
+struct Texts {
+    /// The place in `spans` for each row.
+    rows: Vec<u32>,
+    /// The first is absent.
+    spans: Vec<Span>,
 }
 
 /// Casts, and fails where a value does not survive it, but for numbers, whose range is checked after.

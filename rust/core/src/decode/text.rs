@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::batch::{ABSENT, Batch, Column, OnError, Origin, Span, lossless, now};
-use crate::decode::{scan, wrapped};
+use crate::decode::scan::{self, Marks};
+use crate::decode::wrapped;
 use crate::error::{Error, RecordError, Result};
 use crate::field::{Kind, MAX_TIME};
 use crate::format::Format;
@@ -71,7 +72,7 @@ impl TextChunk {
         if self.on_error == OnError::Raise && !errors.is_empty() {
             return Err(Error::Record(Box::new(errors.swap_remove(0))));
         }
-        let escapes = needs_escapes(&text);
+        let escapes = !tokens.plain && needs_escapes(&text);
         let mut batch = Batch {
             rows: tokens.lines.len(),
             format: self.format,
@@ -113,30 +114,33 @@ struct Tokens {
     problems: BTreeMap<u32, Problem>,
     /// What goes behind the text.
     rewritten: Vec<u8>,
+    /// See [`Marks`].
+    plain: bool,
 }
 
 impl Tokens {
     fn find(chunk: &TextChunk) -> Tokens {
         let text = chunk.text.as_slice();
         let width = chunk.format.names().len();
-        let starts = scan::starts(text);
-        let guess = starts.len() / width + 1;
+        let Marks { starts, ends, plain } = scan::marks(text);
         let mut tokens = Tokens {
             starts,
-            rows: Vec::with_capacity(guess),
+            plain,
+            rows: Vec::with_capacity(ends.len()),
             width,
-            lines: Vec::with_capacity(guess),
+            lines: Vec::with_capacity(ends.len()),
             records: Vec::new(),
             problems: BTreeMap::new(),
             rewritten: Vec::new(),
         };
-        let all_utf8 = simdutf8::basic::from_utf8(text).is_ok();
+        let all_utf8 = plain || simdutf8::basic::from_utf8(text).is_ok();
         // Only blanks were looked for: where there are tabs or CRs, each line is looked at again.
-        let odd = memchr::memchr2(b'\t', b'\r', text).is_some();
+        let odd = !plain && memchr::memchr2(b'\t', b'\r', text).is_some();
         let mut start = 0;
         let mut row = 0;
-        for end in memchr::memchr_iter(b'\n', text).chain((text.last() != Some(&b'\n')).then_some(text.len())) {
-            let behind = end as u32 + 1;
+        for end in ends {
+            let behind = end + 1;
+            let end = end as usize;
             let usual = tokens.starts.get(row + width) == Some(&behind) && tokens.separated(row);
             if usual && !odd && all_utf8 && text[start] != b'{' {
                 tokens.push(row as u32, Span { start: start as u32, len: (end - start) as u32 });

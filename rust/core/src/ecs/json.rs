@@ -1,5 +1,6 @@
 //! Batch → JSON documents, a line each.
 
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -46,8 +47,9 @@ impl<'a> Writer<'a> {
         Writer { context, good, bad }
     }
 
-    /// Appends every document; `before` is called ahead of each.
-    pub(super) fn documents(&self, out: &mut Buffer, mut before: impl FnMut(usize, &mut Buffer)) {
+    /// Writes every document; `before` is called ahead of each.
+    pub(super) fn documents(&self, out: &mut dyn Write, mut before: impl FnMut(usize, &mut Buffer)) -> io::Result<()> {
+        let mut buffer = Buffer::new();
         let batch = self.context.batch;
         let mut good = Good::new(self.context, &self.good);
         // Without lines, one bound for all rows is cheaper than one for each.
@@ -55,17 +57,19 @@ impl<'a> Writer<'a> {
         let carried = batch.origin.region.as_ref().map_or(0, String::len);
         let mut errors = batch.error_rows.iter().map(|&(row, _)| row as usize).peekable();
         for row in 0..batch.rows {
-            before(row, out);
+            before(row, &mut buffer);
             let texts = (longest.unwrap_or_else(|| batch.text_len(row)) + carried) * REPEATS * ESCAPED;
             let written = if errors.next_if_eq(&row).is_some() {
                 // Line and message, which names the field at fault and repeats some of the line.
                 let message = batch.error_at(row).map_or(0, |error| error.raw.len() * 4 + error.reason.len() + 64);
-                bad_document(&self.bad, self.context, row, out.room(self.bad.bound + texts + message * ESCAPED))
+                bad_document(&self.bad, self.context, row, buffer.room(self.bad.bound + texts + message * ESCAPED))
             } else {
-                good.document(row, out.room(self.good.bound + texts))
+                good.document(row, buffer.room(self.good.bound + texts))
             };
-            out.keep(written);
+            buffer.keep(written);
+            buffer.pass_on(out)?;
         }
+        buffer.finish(out)
     }
 }
 
@@ -255,7 +259,7 @@ impl<'a> Good<'a> {
                     end_array(&mut to, empty)
                 }
                 Op::Offset => batch.offset(row).is_some_and(|offset| {
-                    to.put(itoa::Buffer::new().format(offset).as_bytes());
+                    to.number(offset.cast_signed());
                     to.push(b',');
                     true
                 }),
@@ -302,7 +306,7 @@ fn digits(to: &mut Cursor<'_>, text: &[u8], starts: &[u32], at: usize, number: i
             return to.piece(text, start, length);
         }
     }
-    to.put(itoa::Buffer::new().format(number).as_bytes());
+    to.number(number);
 }
 
 /// Ends an array that began before `empty`, or says that nothing is in it.

@@ -14,7 +14,6 @@ mod value;
 pub use bulk::Ids;
 pub use community_id::community_id;
 pub use mapping::{Type, columns};
-pub use out::Buffer;
 pub use protocol::keyword as protocol_keyword;
 pub use value::Value;
 
@@ -26,6 +25,8 @@ pub(crate) use mapping::{Constant, Mapped, Source};
 #[cfg(feature = "parquet")]
 pub(crate) use tcp_flags::NAMES as TCP_FLAGS;
 pub(crate) use value::Context;
+
+use std::io::{self, Write};
 
 use crate::batch::Batch;
 
@@ -47,15 +48,15 @@ impl Default for Options {
 }
 
 impl Batch {
-    /// Appends one JSON document a line.
-    pub fn write_ndjson(&self, options: &Options, out: &mut Buffer) {
-        json::Writer::new(&Context::new(self, options)).documents(out, |_, _| {});
+    /// Writes one JSON document a line. An error is one of `out`.
+    pub fn write_ndjson(&self, options: &Options, out: &mut dyn Write) -> io::Result<()> {
+        json::Writer::new(&Context::new(self, options)).documents(out, |_, _| {})
     }
 
-    /// Appends the body of an Elasticsearch `_bulk` request.
-    pub fn write_bulk(&self, options: &Options, ids: Ids, out: &mut Buffer) {
+    /// Writes the body of an Elasticsearch `_bulk` request. An error is one of `out`.
+    pub fn write_bulk(&self, options: &Options, ids: Ids, out: &mut dyn Write) -> io::Result<()> {
         let mut actions = bulk::Actions::new(self, ids);
-        json::Writer::new(&Context::new(self, options)).documents(out, |row, out| actions.write(row, out));
+        json::Writer::new(&Context::new(self, options)).documents(out, |row, buffer| actions.write(row, buffer))
     }
 
     /// Calls `visit` with path and value of every field of every document, in document order. The paths are dotted.
