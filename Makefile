@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUST   := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python lint format docs bench fuzz clean
+.PHONY: help build demo test test-rust test-python lint format docs bench bench-check fuzz clean
 
 help:  ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,10 @@ bench: $(VENV)/.test  ## Measure against peers; writes benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	unset CONDA_PREFIX; VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release
 	$(BIN)/python benchmarks/bench.py
+
+bench-check: $(VENV)/.test  ## Whether speed has fallen by a quarter beside a peer's, in half a minute
+	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
+	$(BIN)/python benchmarks/bench.py --check
 
 fuzz:  ## Fuzz each decoder for a minute (needs nightly Rust and cargo-fuzz)
 	cd rust/core && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done

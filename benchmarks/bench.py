@@ -1,7 +1,8 @@
 """Measures vpcflow beside its peers on this machine, prints tables and writes RESULTS.md.
 
-The peers come with `pip install -r benchmarks/requirements.txt`. Without options all rows are measured, on
-1,000,000 lines and in 7 runs; `--quick`, `--only ROW` and `--lines N` look at less and write nothing.
+The peers come with `pip install -r benchmarks/requirements.txt` and, in Rust, with Cargo. Without options all
+rows are measured, on 1,000,000 lines and in 7 runs; `--quick`, `--only ROW` and `--lines N` look at less and
+write nothing. `--check` is the short form: it compares a few ratios with those in recorded.json.
 """
 
 from __future__ import annotations
@@ -11,39 +12,61 @@ import importlib.util
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import crates
+import recorded
 import report
 from measure import BenchError, Result, measure
+from model import Contender, Row
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rows import ROWS, Row
+from rows import HUGE_SHARE, ROWS
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures vpcflow beside its peers.")
-    parser.add_argument(
-        "--only", action="append", metavar="ROW", choices=[row.key for row in ROWS], help="a row"
-    )
+    keys = [row.key for row in ROWS]
+    parser.add_argument("--only", action="append", metavar="ROW", choices=keys, help=", ".join(keys))
     parser.add_argument("--quick", action="store_true", help="fewer lines and runs, for a first look")
     parser.add_argument("--lines", type=int, help="lines of each file (1,000,000; quick: 100,000)")
     parser.add_argument("--runs", type=int, help="runs of each contender (7; quick: 3)")
+    parser.add_argument("--huge", action="store_true", help="memory with 10 GB too, which takes its time")
     parser.add_argument("--without-ours", action="store_true", help="only the others, with no vpcflow built")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every run's figures")
     parser.add_argument("-o", "--output", type=Path, help=f"report to write ({RESULTS.name} for a full run)")
+    short = parser.add_mutually_exclusive_group()
+    short.add_argument("--check", action="store_true", help="short form: has a ratio fallen by a quarter?")
+    short.add_argument("--record", action="store_true", help=f"only write {recorded.FILE.name} for --check")
     return parser.parse_args()
 
 
-def chosen(only: list[str] | None, *, without_ours: bool) -> list[Row]:
-    rows = [row for row in ROWS if not only or row.key in only]
-    if not without_ours:
-        return rows
-    others = [(row, tuple(contender for contender in row.contenders if not contender.ours)) for row in rows]
-    return [Row(r.key, r.title, r.version, r.output, rest, r.by) for r, rest in others if rest]
+def chosen(options: argparse.Namespace) -> list[Row]:
+    def wanted(contender: Contender) -> bool:
+        return (options.huge or contender.share < HUGE_SHARE) and not (
+            options.without_ours and contender.ours
+        )
+
+    rows = [row for row in ROWS if (row.key in options.only if options.only else not row.special)]
+    rows = [replace(row, contenders=tuple(filter(wanted, row.contenders))) for row in rows]
+    return [row for row in rows if row.contenders]
+
+
+def available(row: Row) -> tuple[Row, list[str]]:
+    """The row with what can be built here, and why something can't."""
+    there, missing = [], []
+    for contender in row.contenders:
+        try:
+            if contender.crate:
+                crates.build(contender.crate)
+            there.append(contender)
+        except crates.UnavailableError as error:
+            missing.append(f"{contender.name} ({error})")
+    return replace(row, contenders=tuple(there)), missing
 
 
 def show(console: Console, table: report.Table) -> None:
@@ -56,17 +79,59 @@ def show(console: Console, table: report.Table) -> None:
     console.print(pretty)
 
 
+def build_profile() -> str:
+    from vpcflow import _core
+
+    return _core.build_profile
+
+
 def warn(console: Console, *, without_ours: bool) -> None:
     """Says what would make the figures worthless."""
     if os.getloadavg()[0] > 0.5:
         console.print(
             f"[yellow]The machine is busy (load {os.getloadavg()[0]:.2f}): don't trust these figures."
         )
-    if not without_ours:
-        from vpcflow import _core
+    if not without_ours and build_profile() != "release":
+        console.print(f"[yellow]vpcflow is built for {build_profile()!r}, not for release.")
 
-        if _core.build_profile != "release":
-            console.print(f"[yellow]vpcflow is built for {_core.build_profile!r}, not for release.")
+
+def check(console: Console, progress: Console) -> int:
+    """The short form; 1 when a ratio has fallen."""
+    with progress.status("") as status:
+        verdicts = recorded.check(status.update, console.print)
+    for verdict in verdicts:
+        console.print(f"{'[red]LOST' if verdict.lost else '[green]kept'}[/] {verdict}")
+    return int(any(verdict.lost for verdict in verdicts))
+
+
+def run(options: argparse.Namespace, console: Console, progress: Console) -> None:
+    lines = options.lines or (100_000 if options.quick else 1_000_000)
+    runs = options.runs or (3 if options.quick else 7)
+    facts = report.machine()
+    measured: list[tuple[Row, list[Result]]] = []
+    tables: list[report.Table] = []
+    full = not (options.quick or options.only or options.without_ours or options.lines)
+    with progress.status("") as status:
+        for row in chosen(options):
+            status.update(f"{row.key}: building its peers")
+            there, missing = available(row)
+            measured.append((there, measure(there, lines, runs, status.update)))
+            tables.append(report.table(*measured[-1], missing))
+            show(console, tables[-1])
+        if full:
+            recorded.record(facts, build_profile(), status.update)
+    if not options.without_ours:
+        tables.insert(0, report.summary(measured))
+        show(console, tables[0])
+    if output := options.output or (RESULTS if full else None):
+        output.write_text(report.markdown(facts, lines, tables), encoding="utf-8")
+        console.print(f"written: {output}")
+    if options.json:
+        figures = {
+            row.key: {one.contender.name: [asdict(sample) for sample in one.samples] for one in results}
+            for row, results in measured
+        }
+        options.json.write_text(json.dumps({"machine": facts, "lines": lines, "rows": figures}, indent=1))
 
 
 def main() -> int:
@@ -76,35 +141,18 @@ def main() -> int:
     if not options.without_ours and importlib.util.find_spec("vpcflow") is None:
         console.print("vpcflow isn't installed here: build it first (make build), or use --without-ours")
         return 2
-    lines = options.lines or (100_000 if options.quick else 1_000_000)
-    runs = options.runs or (3 if options.quick else 7)
     warn(console, without_ours=options.without_ours)
-    facts = report.machine()
-    measured: list[tuple[Row, list[Result]]] = []
     try:
-        with progress.status("") as status:
-            for row in chosen(options.only, without_ours=options.without_ours):
-                measured.append((row, measure(row, lines, runs, status.update)))
-                show(console, report.table(*measured[-1]))
+        if options.check:
+            return check(console, progress)
+        if options.record:
+            with progress.status("") as status:
+                recorded.record(report.machine(), build_profile(), status.update)
+        else:
+            run(options, console, progress)
     except BenchError as error:
         console.print(f"[red]{escape(str(error))}")
         return 1
-    tables = [report.table(row, results) for row, results in measured]
-    if not options.without_ours:
-        tables.insert(0, report.summary(measured))
-        show(console, tables[0])
-    full = not (options.quick or options.only or options.without_ours or options.lines)
-    if output := options.output or (RESULTS if full else None):
-        output.write_text(report.markdown(facts, lines, tables), encoding="utf-8")
-        console.print(f"written: {output}")
-    if options.json:
-        figures = {
-            row.key: {
-                result.contender.name: [asdict(sample) for sample in result.samples] for result in results
-            }
-            for row, results in measured
-        }
-        options.json.write_text(json.dumps({"machine": facts, "lines": lines, "rows": figures}, indent=1))
     return 0
 
 

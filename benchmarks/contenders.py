@@ -35,7 +35,7 @@ def ours(form: str, name: str = "vpcflow", *, threads: int = 1, reads: Form = "t
 
 def command(name: str, work: str = "index", *, cores: int = 2, share: float = 1.0) -> Contender:
     """The real `vpcflow`, its start counted."""
-    writes = "ECS + id" if work == "index" else "nothing"
+    writes = "ECS + id" if work == "index" else ""
     version = installed("vpcflow")
     return Contender(name, python("command", work), version, writes, ours=True, cores=cores, share=share)
 
@@ -44,10 +44,15 @@ def peer(name: str, package: str, program: str, work: str, writes: str = "flat")
     return Contender(name, python(program, work), installed(package), writes)
 
 
-def rust(name: str, crate: str, package: str, writes: str) -> Contender:
-    """A contender in `peers/rust`; the version is that of the package which does the work, if one does."""
-    pinned = crates.locked(package) if package else ""
-    return Contender(name, (str(crates.binary(crate)),), pinned, writes, crate=crate)
+def vrl(name: str, work: str) -> Contender:
+    command = (str(crates.binary("vrl-lines")), work)
+    return Contender(name, command, crates.locked("vrl"), "flat", crate="vrl-lines")
+
+
+def yardstick(name: str, crate: str, reads: Form = "text") -> Contender:
+    """A part of the work alone."""
+    command = (str(crates.binary(crate)),)
+    return Contender(name, command, writes="nothing", yardstick=True, reads=reads, crate=crate)
 
 
 OURS_OWN_FIELDS = replace(ours("arrow"), command=python("ours_arrow", "own"), writes="flat, checked")
@@ -66,7 +71,10 @@ DUCKDB_PARQUET = replace(
     peer("DuckDB read_parquet, COPY TO json", "duckdb", "duckdb_reader", "parquet", "flat, as stored"),
     reads="parquet",
 )
-DUCKDB_STORE = peer("DuckDB read_csv, COPY TO parquet", "duckdb", "duckdb_store", "store", "store, less")
+DUCKDB_STORE = peer(
+    "DuckDB read_csv, COPY TO parquet by day", "duckdb", "duckdb_store", "days", "store, less"
+)
+DUCKDB_FILE = peer("DuckDB read_csv, COPY TO one parquet", "duckdb", "duckdb_store", "one", "store, less")
 HAND_MAPPING = peer(
     "hand-written Python mapping + orjson", "orjson", "hand_mapping", "ndjson", "ECS, trusting"
 )
@@ -84,8 +92,7 @@ FLOWLOGS_READER = replace(
     peer("flowlogs-reader + orjson", "flowlogs-reader", "flowlogs_records", "ndjson"), share=0.2
 )
 
-VRL = rust("VRL parse_aws_vpc_flow_log + JSON", "vrl-lines", "vrl", "flat")
-SPLIT = replace(rust("bare splitting loop", "split", "", "nothing"), yardstick=True)
-GUNZIP = replace(
-    rust("gunzip alone", "gunzip", "zlib-rs", "nothing"), yardstick=True, reads="gzip", version=""
-)
+VRL = vrl("VRL program as in Vector + JSON", "program")
+VRL_FUNCTION = vrl("VRL function alone + JSON", "function")
+SPLIT = yardstick("bare splitting loop", "split")
+GUNZIP = yardstick("gunzip alone (zlib-rs)", "gunzip", "gzip")

@@ -66,11 +66,7 @@ def parquet(source: Path, target: Path) -> None:
     with source.open(encoding="ascii") as file:
         names = file.readline().split()
     types = {
-        name: pyarrow.int32()
-        if name in INT32
-        else pyarrow.int64()
-        if name in INT64
-        else pyarrow.string()
+        name: pyarrow.int32() if name in INT32 else pyarrow.int64() if name in INT64 else pyarrow.string()
         for name in names
     }
     table = pyarrow.csv.read_csv(

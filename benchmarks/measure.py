@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 import generate
-from rows import ONE_THREAD, Contender, Row
+import inputs
+import verify
+from model import By, Contender, Row
 
 CORES = sorted(os.sched_getaffinity(0))
+#: Readers that would start a thread a core are told to use one; `peers/` does the same where it takes a call.
+ONE_THREAD = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class BenchError(Exception):
@@ -21,27 +27,8 @@ class BenchError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """What every contender must have read from a file."""
-
-    records: int
-    nbytes: int
-
-    @classmethod
-    def of(cls, path: Path) -> Expected:
-        records = nbytes = 0
-        with path.open(encoding="ascii") as lines:
-            at = next(lines).split().index("bytes")
-            for line in lines:
-                value = line.split(" ", at + 1)[at]
-                records += 1
-                nbytes += int(value) if value != "-" else 0
-        return cls(records, nbytes)
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
-    """One run."""
+    """One run, as `harness.py` has it."""
 
     records: int
     nbytes: int | None
@@ -59,15 +46,20 @@ class Result:
     output_bytes: float | None  # a record, of the checked run
     samples: list[Sample] = field(default_factory=list)
 
-    def rates(self, by: str) -> list[float]:
-        """Lines a second of each run; for `peak` the bytes held."""
+    def figures(self, by: By) -> list[float]:
+        """Lines a second of each run; bytes held for `peak`; milliseconds for `start`."""
         if by == "peak":
             return [float(sample.peak) for sample in self.samples]
+        if by == "start":
+            return [1e3 * sample.wall / sample.records for sample in self.samples]
         return [sample.records / getattr(sample, by) for sample in self.samples]
 
-    def ratio(self, base: Result, by: str) -> float:
-        """Median over the rounds of this contender's rate to the base's in the same round."""
-        return median(a / b for a, b in zip(self.rates(by), base.rates(by), strict=True))
+    def ratios(self, base: Result, by: By) -> list[float]:
+        """This contender's figure to the base's in the same round, of each round."""
+        return [a / b for a, b in zip(self.figures(by), base.figures(by), strict=True)]
+
+    def ratio(self, base: Result, by: By) -> float:
+        return median(self.ratios(base, by))
 
 
 def once(contender: Contender, source: Path, target: str) -> Sample:
@@ -92,61 +84,68 @@ def once(contender: Contender, source: Path, target: str) -> Sample:
     return Sample(said["records"], said["bytes"], said["cpu"], said["wall"], said["peak"])
 
 
-def check(contender: Contender, row: Row, source: Path, expected: Expected) -> float | None:
-    """Runs a contender once for its result, which must hold every record; returns bytes written a record."""
-    if row.output == "memory":
-        sample = once(contender, source, os.devnull)
-        found, size = Expected(sample.records, sample.nbytes or 0), None
-    else:
-        target = source.with_name(f".{os.getpid()}.out")
-        try:
-            once(contender, source, str(target))
-            found, size = written(target), target.stat().st_size / max(expected.records, 1)
-        finally:
+@contextmanager
+def output() -> Iterator[Path]:
+    """A name for a result that is thrown away afterwards, be it a file or a folder."""
+    target = generate.DATA / f".{os.getpid()}.out"
+    try:
+        yield target
+    finally:
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
             target.unlink(missing_ok=True)
-    if found != expected:
+
+
+def check(contender: Contender, row: Row, source: Path, expected: verify.Expected) -> float | None:
+    """Runs a contender once for its result, which must hold every record; returns bytes written a record."""
+    size = None
+    with output() as target:
+        sample = once(contender, source, str(target))
+        if row.output == "none":
+            return None
+        if row.output == "memory" or contender.writes == "nothing":
+            found = verify.Expected(sample.records, sample.nbytes)
+        else:
+            found = verify.store(target) if row.output == "store" else verify.ndjson(target)
+            size = verify.size(target) / max(expected.records, 1)
+    if not expected.agrees(found):
         raise BenchError(f"{contender.name} in {row.key}: expected {expected}, found {found}")
     return size
 
 
-def written(path: Path) -> Expected:
-    """Records and bytes of an NDJSON file, of ECS documents or of flat ones."""
-    import orjson
-
-    records = nbytes = 0
-    with path.open("rb") as lines:
-        for line in lines:
-            document = orjson.loads(line)
-            records += 1
-            nbytes += document.get("network", document).get("bytes") or 0
-    return Expected(records, nbytes)
+def run(result: Result, row: Row, source: Path, wanted: int) -> None:
+    """One run that counts."""
+    contender = result.contender
+    if row.output == "store":
+        with output() as target:
+            sample = once(contender, source, str(target))
+    else:
+        sample = once(contender, source, os.devnull)
+    if sample.records != wanted and row.output != "none":
+        raise BenchError(f"{contender.name} in {row.key}: {sample.records} records instead of {wanted}")
+    result.samples.append(sample)
 
 
 def measure(row: Row, lines: int, runs: int, say: Callable[[str], None]) -> list[Result]:
     """Checks each contender of a row, then runs them in turns."""
-    results, sources = [], {}
-    small = generate.cached(row.version, min(lines, 20_000))
-    expected = Expected.of(small)
+    results, sources, wanted = [], [], []
+    few = min(lines, 20_000)
+    expected = verify.Expected.of(inputs.cached(row.version, few))
     for contender in row.contenders:
         say(f"{row.key}: checking {contender.name}")
-        size = check(contender, row, small, expected)
-        source = generate.cached(row.version, max(int(lines * contender.share), 1))
+        size = check(contender, row, inputs.cached(row.version, few, contender.reads), expected)
+        count = max(int(lines * contender.share), 1)
+        source = inputs.cached(row.version, count, contender.reads)
         with source.open("rb", buffering=0) as file:  # into the page cache
             while file.read(1 << 20):
                 pass
-        sources[contender.name] = source
+        sources.append(source)
+        wanted.append(count)
         results.append(Result(contender, source.stat().st_size, size))
     for turn in range(runs):
-        # Whoever comes first in a round is another one each time.
-        for at in range(len(results)):
-            result = results[(turn + at) % len(results)]
-            contender = result.contender
-            say(f"{row.key}: run {turn + 1} of {runs}, {contender.name}")
-            sample = once(contender, sources[contender.name], os.devnull)
-            wanted = max(int(lines * contender.share), 1)
-            if sample.records != wanted:
-                raise BenchError(
-                    f"{contender.name} in {row.key}: {sample.records} records instead of {wanted}"
-                )
-            result.samples.append(sample)
+        for place in range(len(results)):
+            at = (turn + place) % len(results)  # whoever comes first in a round is another one each time
+            say(f"{row.key}: run {turn + 1} of {runs}, {results[at].contender.name}")
+            run(results[at], row, sources[at], wanted[at])
     return results

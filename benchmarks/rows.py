@@ -16,6 +16,7 @@ NDJSON = (
     ours("ndjson"),
     who.POLARS_NDJSON,
     who.DUCKDB_NDJSON,
+    who.VRL_FUNCTION,
     who.VRL,
     who.HAND_MAPPING,
     who.FLOWLOGS_READER,
@@ -40,8 +41,8 @@ FROM_TEXT = replace(ours("ndjson", "vpcflow from text"), yardstick=True)
 PARQUET = (ours("ndjson", reads="parquet"), who.DUCKDB_PARQUET, who.POLARS_PARQUET, FROM_TEXT)
 PARQUET_TARGETS = (Target((FROM_TEXT.name,), 1.0),)
 
-STORE = (who.OURS_STORE, who.DUCKDB_STORE)
-STORE_TARGETS = (Target((who.DUCKDB_STORE.name,), 1.5),)
+STORE = (who.OURS_STORE, who.DUCKDB_FILE, who.DUCKDB_STORE)
+STORE_TARGETS = (Target((who.DUCKDB_FILE.name, who.DUCKDB_STORE.name), 1.5),)
 
 INDEX = (command("one core", cores=1), command("two cores"))
 INDEX_TARGETS = (Target(("one core",), 1.8, subject="two cores"),)
@@ -84,7 +85,7 @@ def both(
     title: str,
     output: Literal["ndjson", "store", "memory", "none"],
     contenders: tuple[Contender, ...],
-    targets: tuple[Target | Limit, ...] = (),
+    *targets: Target | Limit,
     by: Literal["cpu", "wall"] = "cpu",
 ) -> tuple[Row, Row]:
     """A row for version 2 and one for version 5."""
@@ -92,20 +93,20 @@ def both(
     return two, replace(two, key=f"{key}-v5", title=f"v5 {title}", version=5)
 
 
-TWO_CORES = (Target(("one thread",), 1.8, subject="two threads"),)
+TWO_CORES = Target(("one thread",), 1.8, subject="two threads")
 OWN, EVERY = "typed Arrow, the log's own fields", "typed Arrow, every ECS field"
 ROWS = (
-    *both("ndjson", "text to ECS NDJSON, one core", "ndjson", NDJSON, NDJSON_TARGETS),
-    *both("fields", f"text to {OWN}, one core", "memory", OWN_FIELDS, OWN_FIELDS_TARGETS),
+    *both("ndjson", "text to ECS NDJSON, one core", "ndjson", NDJSON, *NDJSON_TARGETS),
+    *both("fields", f"text to {OWN}, one core", "memory", OWN_FIELDS, *OWN_FIELDS_TARGETS),
     *both("arrow", f"text to {EVERY}, one core", "memory", ARROW),
-    *both("threads-ndjson", "text to ECS NDJSON, two cores", "ndjson", threads("ndjson"), TWO_CORES, "wall"),
-    *both("threads-arrow", f"text to {EVERY}, two cores", "memory", threads("arrow"), TWO_CORES, "wall"),
-    *both("gzip", "text in gzip to ECS NDJSON, two cores", "ndjson", GZIP, GZIP_TARGETS, "wall"),
-    Row(
-        "parquet-v5", "v5 Parquet to ECS NDJSON, one core", 5, "ndjson", PARQUET, targets=PARQUET_TARGETS
+    *both(
+        "threads-ndjson", "text to ECS NDJSON, two cores", "ndjson", threads("ndjson"), TWO_CORES, by="wall"
     ),
-    *both("store", "text to the Parquet store, one core", "store", STORE, STORE_TARGETS),
-    *both("index", "text to ECS NDJSON with `vpcflow index`", "ndjson", INDEX, INDEX_TARGETS, "wall"),
+    *both("threads-arrow", f"text to {EVERY}, two cores", "memory", threads("arrow"), TWO_CORES, by="wall"),
+    *both("gzip", "text in gzip to ECS NDJSON, two cores", "ndjson", GZIP, *GZIP_TARGETS, by="wall"),
+    Row("parquet-v5", "v5 Parquet to ECS NDJSON, one core", 5, "ndjson", PARQUET, targets=PARQUET_TARGETS),
+    *both("store", "text to the Parquet store, one core", "store", STORE, *STORE_TARGETS),
+    *both("index", "text to ECS NDJSON with `vpcflow index`", "ndjson", INDEX, *INDEX_TARGETS, by="wall"),
     Row(
         "memory",
         "Peak memory of `vpcflow index` with v5 text to NDJSON on standard output, by size of the file",
@@ -116,7 +117,5 @@ ROWS = (
         (Limit(100),),
     ),
     Row("start", "Starting up, one core", 2, "none", STARTS, "start", START_LIMITS),
-    Row(
-        "sensitivity", "Whether a loss of a tenth shows", 2, "ndjson", SENSITIVITY, special=True
-    ),
+    Row("sensitivity", "Whether a loss of a tenth shows", 2, "ndjson", SENSITIVITY, special=True),
 )

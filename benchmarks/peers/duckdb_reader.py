@@ -1,4 +1,4 @@
-"""DuckDB's CSV reader into typed columns as an Arrow table, and on to flat NDJSON; its Parquet reader to that."""
+"""DuckDB's readers: CSV into typed columns as an Arrow table and to flat NDJSON, Parquet to flat NDJSON."""
 
 from __future__ import annotations
 

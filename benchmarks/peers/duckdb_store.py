@@ -1,7 +1,7 @@
-"""DuckDB from text to Parquet, files by day or one, with the columns of vpcflow's store as far as SQL makes them.
+"""DuckDB from text to Parquet, files by day or one, with the columns of vpcflow's store.
 
-The community id and the line's place in the file are left out. Names, compression, its level and the size of
-the row groups are the store's.
+The community id and the line's place in the file are left out, since its SQL can't make them. Names,
+compression, its level and the size of the row groups are the store's.
 """
 
 from __future__ import annotations

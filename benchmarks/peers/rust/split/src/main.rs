@@ -110,7 +110,7 @@ fn address(rest: &[u8]) -> Result<(u64, usize)> {
             _ => break,
         }
     }
-    let (_, length) = text(rest)?;
+    let length = memchr::memchr2(b' ', b'\n', rest).ok_or("a line is cut short")?;
     let bits = std::str::from_utf8(&rest[..length])?.parse::<Ipv6Addr>()?.to_bits();
     Ok(((bits >> 64) as u64 ^ bits as u64, length))
 }
