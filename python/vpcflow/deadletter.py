@@ -1,7 +1,8 @@
 """The dead-letter file: what could not be indexed, with the reason, one JSON object a line.
 
 An unreadable line: ``path line offset field reason original`` (and ``original_base64`` where the line is no
-UTF-8). A document that the target refused: ``path reason document``.
+UTF-8). A document that the target refused: ``path reason document``. An object that its source gave up:
+``path reason``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ class DeadLetters:
         if not _is_utf8(error.raw):
             entry["original_base64"] = base64.b64encode(error.raw).decode()
         self._append(entry)
+
+    def add_item(self, path: str, reason: str) -> None:
+        self._append({"path": path, "reason": reason})
 
     def add_refusal(self, path: str, refusal: Refusal) -> None:
         try:

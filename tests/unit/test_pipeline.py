@@ -32,7 +32,7 @@ from flowlogs import (
 from vpcflow.pipeline import Progress
 from vpcflow.query.store import connect
 from vpcflow.sinks.base import Refusal, Written
-from vpcflow.sources.base import Item
+from vpcflow.sources.base import Item, Source
 
 
 def rows(store: Path) -> int:
@@ -316,7 +316,7 @@ class MemoryItem:
         self.sink.events.append(f"abort {Path(self.item.name).name}")
 
 
-class Folder:
+class Folder(Source):
     """A source of one's own."""
 
     def __init__(self, sink: Memory, *paths: Path) -> None:

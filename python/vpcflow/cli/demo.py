@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from vpcflow.sinks import DEFAULT_TARGET
+from vpcflow.sources.base import Item, Source
 
 if TYPE_CHECKING:
     import duckdb
     from rich.console import Console
-
-    from vpcflow.sources.base import Item
 
 __all__ = ["demo"]
 
@@ -175,7 +174,7 @@ def _suggest(console: Console, store: str | None, keep: Path | None) -> None:
         console.print(f"  {printable(command)}", markup=False, soft_wrap=True)
 
 
-class _Made:
+class _Made(Source):
     """The made-up files as a source.
 
     What they are known by leaves out the folder and the digest in their names: the same day replaces itself.
@@ -187,7 +186,6 @@ class _Made:
 
     def items(self) -> Iterator[Item]:
         from vpcflow._core import Origin
-        from vpcflow.sources.base import Item
 
         for path in self._paths:
             key = path.relative_to(self._folder).as_posix()

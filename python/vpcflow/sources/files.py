@@ -47,6 +47,17 @@ class FileSource:
     def acknowledge(self, item: Item) -> None:
         """Files stay where they are."""
 
+    def release(self, item: Item, error: Exception) -> bool:
+        """Files stay where they are."""
+        del item, error
+        return False
+
+    def stop(self) -> None:
+        """Nothing is waited for."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
     def size(self) -> int:
         """Bytes of all the files, for progress bars."""
         return sum(_size(path) or 0 for path in self._paths())
@@ -86,6 +97,17 @@ class StdinSource:
 
     def acknowledge(self, item: Item) -> None:
         """What is read from a pipe is gone already."""
+
+    def release(self, item: Item, error: Exception) -> bool:
+        """What is read from a pipe is gone already."""
+        del item, error
+        return False
+
+    def stop(self) -> None:
+        """Whoever writes to the pipe ends it."""
+
+    def close(self) -> None:
+        """It is not ours."""
 
 
 def _roots(text: str) -> list[Path]:

@@ -1,0 +1,104 @@
+"""``vpcflow.toml``: what a run needs, in a file.
+
+::
+
+    [index]
+    sources = ["sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/flow-logs"]
+    to = "https://elasticsearch.example.com:9200"
+    follow = true
+
+    [aws]
+    role_arn = "arn:aws:iam::123456789012:role/flow-logs-reader"
+
+    [service]
+    health_file = "/run/vpcflow/health.json"
+    metrics = "127.0.0.1:9464"
+
+Every key is an option of ``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs together.
+An option on the command line goes before the file. Secrets have no place in it: see ``vpcflow index --help``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vpcflow.errors import ConfigError
+
+__all__ = ["OTHERS", "TABLES", "load"]
+
+#: The options that each table holds.
+TABLES: dict[str, tuple[str, ...]] = {
+    "index": (
+        "sources", "to", "format", "namespace", "ids", "on_error", "dead_letter", "preserve_original", "tags",
+        "workers", "ca", "give_up_after", "follow", "checkpoint",
+    ),
+    "aws": ("profile", "role_arn", "external_id", "endpoint_url", "region"),
+    "s3": ("since", "until", "accounts", "regions", "interval"),
+    "sqs": ("max_receives",),
+    "cloudwatch": (
+        "latency", "scan_frequency", "start_position", "log_streams", "log_stream_prefix", "number_of_workers",
+    ),
+    "service": ("health_file", "metrics"),
+}  # fmt: skip
+
+#: Tables that other commands read.
+OTHERS = frozenset({"enrich", "owners", "kibana", "alerts", "smtp"})
+
+_LISTS = frozenset({"sources", "tags", "accounts", "regions", "log_streams"})
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The options of ``vpcflow index`` that a file sets, by name.
+
+    Raises:
+        ConfigError: the file can't be read, is not TOML, or has a table, key or value that means nothing.
+    """
+    where = os.fspath(path)
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{where}: {error.strerror}; give the path of a vpcflow.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: is not TOML: {error}") from error
+    options: dict[str, Any] = {}
+    for name, table in content.items():
+        if name in OTHERS:
+            continue
+        if name not in TABLES:
+            raise ConfigError(f"{where}: [{name}] is no table of it{_meant(name, [*TABLES, *OTHERS])}")
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"{where}: {name} must be a table, [{name}]")
+        for key, value in table.items():
+            if key not in TABLES[name]:
+                raise ConfigError(f"{where}: [{name}] has no {key}{_elsewhere(key, name)}")
+            options[key] = _value(where, f"[{name}] {key}", key, value)
+    return options
+
+
+def _value(where: str, what: str, key: str, value: Any) -> Any:
+    """The value as the command line would have it: texts and numbers, several in a tuple."""
+    if key in _LISTS:
+        many = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, str) and one for one in many):
+            raise ConfigError(f"{where}: {what} must be a list of texts")
+        return tuple(many)
+    if isinstance(value, list | dict):
+        raise ConfigError(f"{where}: {what} must be a single value")
+    return value if isinstance(value, bool) else str(value)
+
+
+def _elsewhere(key: str, table: str) -> str:
+    for other, keys in TABLES.items():
+        if key in keys:
+            return f"; it belongs into [{other}]"
+    return _meant(key, TABLES[table])
+
+
+def _meant(name: str, known: list[str] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
