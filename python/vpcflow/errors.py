@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "DecodeError", "FormatError", "ParseError", "SinkError", "VpcflowError"]
+__all__ = [
+    "ConfigError",
+    "DecodeError",
+    "FormatError",
+    "ParseError",
+    "QueryError",
+    "SinkError",
+    "VpcflowError",
+]
 
 
 class VpcflowError(Exception):
@@ -22,6 +30,10 @@ class DecodeError(VpcflowError, ValueError):
 
     Everything before the place was delivered as batches already.
     """
+
+
+class QueryError(VpcflowError):
+    """A query can't be run as it is written, or can't be answered whole; the message is the engine's own."""
 
 
 class SinkError(VpcflowError):

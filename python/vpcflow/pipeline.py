@@ -112,6 +112,7 @@ def index(
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     dead_letter: str | os.PathLike[str] = DEFAULT_DEAD_LETTER,
+    ca: str | os.PathLike[str] | None = None,
 ) -> IndexResult:
     """Reads flow logs and writes them to a target.
 
@@ -122,7 +123,8 @@ def index(
         sources: files, directories, glob patterns or ``-`` (standard input), one or several; or sources of
             your own.
         to: a folder (Parquet store), ``.parquet``, ``.ndjson``/``.jsonl``/``.json`` also with ``.gz`` or
-            ``.zst``, ``-`` (standard output), ``https://host:9200`` (Elasticsearch); or a sink of your own.
+            ``.zst``, ``-`` (standard output), ``https://host:9200`` or ``cloud:`` and a Cloud ID
+            (Elasticsearch); or a sink of your own.
         format: layout of lines that don't say it: a Format, AWS's log-format string, or a name such as
             ``v5``.
         namespace: of the data stream ``logs-aws.vpcflow-<namespace>``. Not for Parquet.
@@ -137,6 +139,8 @@ def index(
         progress: called from this thread about ten times a second.
         dead_letter: file to which unreadable lines (with ``on_error="dead-letter"``) and refused documents
             are appended.
+        ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
+            system's.
 
     Raises:
         ConfigError: a source or the target can't work as given; nothing was read or written.
@@ -153,7 +157,7 @@ def index(
     settings = Settings(to_format(format), _ON_ERROR[on_error], workers or _cores())
     opened = _open_sources(sources)
     sink = (
-        open_sink(to, namespace=namespace, ids=ids, preserve_original=preserve_original, tags=tags)
+        open_sink(to, namespace=namespace, ids=ids, preserve_original=preserve_original, tags=tags, ca=ca)
         if isinstance(to, str | os.PathLike)
         else to
     )

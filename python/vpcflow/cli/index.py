@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 
 import click
 
-from vpcflow.cli.options import format_option
+from vpcflow.cli.options import ca_option, format_option
 from vpcflow.deadletter import DEFAULT_DEAD_LETTER
 from vpcflow.sinks import DEFAULT_TARGET
 
@@ -64,6 +64,7 @@ _SHOWN = 5
     help="Elasticsearch: make document ids from the records (digest), so that indexing them again adds "
     "nothing, or let the server make them (auto), which is faster.",
 )
+@ca_option
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -82,6 +83,7 @@ def index(
     tags: tuple[str, ...],
     namespace: str,
     ids: Literal["auto", "digest"] | None,
+    ca: str | None,
     workers: int | None,
     quiet: bool,
 ) -> None:
@@ -92,9 +94,9 @@ def index(
     column names, or from AWS's own layouts; where none of them says it, give --format.
 
     TARGET is a folder (a Parquet store, which `vpcflow query` reads), a file ending in .parquet, or in
-    .ndjson, .jsonl or .json, also with .gz or .zst; - for standard output; or https://host:9200 for
-    Elasticsearch, with ELASTICSEARCH_API_KEY, or ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD, in the
-    environment.
+    .ndjson, .jsonl or .json, also with .gz or .zst; - for standard output; or Elasticsearch:
+    https://host:9200, or cloud: and the Cloud ID of a deployment, with ELASTICSEARCH_API_KEY, or
+    ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD, in the environment.
 
     \b
     Examples:
@@ -124,6 +126,7 @@ def index(
             workers=workers,
             progress=progress,
             dead_letter=dead_letter,
+            ca=ca,
         )
     if not quiet:
         _summary(result)

@@ -19,11 +19,26 @@ if TYPE_CHECKING:
 
     from elasticsearch import ApiError, Elasticsearch
 
-__all__ = ["Credentials", "connect", "credentials", "explain", "public_url", "reason"]
+__all__ = ["CLOUD", "Credentials", "connect", "credentials", "explain", "public_url", "reason"]
+
+#: Before a Cloud ID, wherever a URL can stand.
+CLOUD = "cloud:"
 
 NDJSON = "application/vnd.elasticsearch+x-ndjson"
 
 _PORTS = {"http": 80, "https": 443}
+
+_UNTRUSTED = ("is not trusted", "give its authority's file (--ca, or ELASTICSEARCH_CA)")
+
+#: What OpenSSL says of a certificate, what that means, and what to do.
+_CERTIFICATES = (
+    ("self-signed", *_UNTRUSTED),
+    ("self signed", *_UNTRUSTED),
+    ("issuer", *_UNTRUSTED),
+    ("has expired", "is out of date", "renew it on the server, or set this machine's clock right"),
+    ("not yet valid", "is not in force", "set this machine's clock right, or wait"),
+    ("mismatch", "is another host's", "use a name that stands in it"),
+)
 
 
 class Credentials(NamedTuple):
@@ -48,9 +63,9 @@ def connect(
     """A client for a server that was asked once and answered: Elasticsearch 8 or 9.
 
     Args:
-        url: ``http[s]://[user:password@]host[:port][/prefix]``.
-        ca: file with the certificates to trust; by default the one that ``ELASTICSEARCH_CA`` names, else the
-            system's.
+        url: ``http[s]://[user:password@]host[:port][/prefix]``, or ``cloud:`` and a deployment's Cloud ID.
+        ca: file with the certificates to trust, PEM; by default the one that ``ELASTICSEARCH_CA`` names, else
+            the system's.
         environ: where the credentials come from when the URL has none (see `credentials`); by default
             ``os.environ``.
         timeout: seconds that a request may take.
@@ -80,8 +95,12 @@ def connect(
         options["api_key"] = login.api_key
     elif login.username:
         options["basic_auth"] = (login.username, login.password)
+    if ca and parts.scheme == "http":
+        raise ConfigError(
+            f"{where} has no TLS, so there is no certificate to check; write https://, or leave out the CA"
+        )
     ca = ca or environ.get("ELASTICSEARCH_CA") or None
-    if parts.scheme == "https" and ca:
+    if ca and parts.scheme == "https":
         options["ca_certs"] = _certificates(ca)
     client = Elasticsearch(where, serializers={NDJSON: RawNdjson()}, request_timeout=timeout, **options)
     try:
@@ -188,6 +207,8 @@ def reason(body: object) -> str:
 
 
 def _split(url: str) -> SplitResult:
+    if url.startswith(CLOUD):
+        return _cloud(url.removeprefix(CLOUD))
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -197,6 +218,24 @@ def _split(url: str) -> SplitResult:
         # The URL is not repeated: its fault may be just what hides where its password ends.
         raise ConfigError("the URL of Elasticsearch is not one; it looks like https://host:9200")
     return parts
+
+
+def _cloud(cloud_id: str) -> SplitResult:
+    """Where a deployment's Elasticsearch is.
+
+    A Cloud ID is ``name:base64(domain[:port]$elasticsearch$kibana)``.
+    """
+    from elastic_transport.client_utils import parse_cloud_id
+
+    try:
+        address = parse_cloud_id(cloud_id).es_address
+    except ValueError:
+        address = None
+    if address is None:
+        raise ConfigError(
+            f"{CLOUD}{cloud_id}: is no Cloud ID; the deployment's page shows it, it looks like name:dXMtZWFz…"
+        )
+    return urlsplit(f"https://{address[0]}:{address[1]}")
 
 
 def _certificates(ca: str | os.PathLike[str]) -> str:
@@ -243,6 +282,11 @@ def _tls(said: str) -> str:
     if not failed:
         return before
     why = after.partition(" (_ssl")[0]
-    if "self-signed" in why or "self signed" in why or "issuer" in why:
-        return f"its certificate is not trusted ({why}); give its authority's file (ca, or ELASTICSEARCH_CA)"
-    return f"its certificate is refused ({why})"
+    return next(
+        (
+            f"its certificate {what} ({why.rstrip('.')}); {advice}"
+            for mark, what, advice in _CERTIFICATES
+            if mark in why
+        ),
+        f"its certificate is refused ({why}); the server needs another one",
+    )

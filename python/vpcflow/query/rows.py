@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vpcflow.errors import VpcflowError
+from vpcflow.errors import QueryError
 
 if TYPE_CHECKING:
     import os
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["QueryError", "Rows", "copy_parquet", "run"]
 
 _FETCH = 10_000
-
-
-class QueryError(VpcflowError):
-    """DuckDB can't run the statement; the message is DuckDB's, on one line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,10 @@ __all__ = ["DEFAULT_TARGET", "open_sink", "without_userinfo"]
 DEFAULT_TARGET = "vpcflow-data"
 
 _LINES = re.compile(r"\.(ndjson|jsonl|json)(\.gz|\.zst)?$", re.IGNORECASE)
-_KNOWN = "a folder (a Parquet store), .parquet, .ndjson, .jsonl or .json (also with .gz or .zst), - or https://host:9200"
+_KNOWN = (
+    "a folder (a Parquet store), .parquet, .ndjson, .jsonl or .json (also with .gz or .zst), -, "
+    "https://host:9200 or cloud:CLOUD-ID"
+)
 
 
 def open_sink(
@@ -30,32 +33,37 @@ def open_sink(
     ids: Literal["auto", "digest"] | None = None,
     preserve_original: bool = False,
     tags: Sequence[str] = (),
+    ca: str | os.PathLike[str] | None = None,
 ) -> Sink:
     """The sink that a target names.
 
     Args:
-        target: ``https://host:9200`` is Elasticsearch; a folder, or a name without suffix, is a Parquet
-            store; ``.ndjson``, ``.jsonl`` or ``.json``, also with ``.gz`` or ``.zst``, and ``.parquet`` are
-            files; ``-`` is standard output.
+        target: ``https://host:9200``, or ``cloud:`` and a Cloud ID, is Elasticsearch; a folder, or a name
+            without suffix, is a Parquet store; ``.ndjson``, ``.jsonl`` or ``.json``, also with ``.gz`` or
+            ``.zst``, and ``.parquet`` are files; ``-`` is standard output.
         namespace: of the data stream.
         ids: how Elasticsearch's document ids are made; None is ``auto``.
         preserve_original: keep each line in ``event.original``.
         tags: for ``tags``, besides vpcflow's own.
+        ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
+            system's.
 
     Raises:
         ConfigError: the target is none of these, or can't be written there.
     """
     text = os.fspath(target)
-    if re.match(r"https?://", text, re.IGNORECASE):
+    if re.match(r"(?i:https?://)|cloud:", text):
         from vpcflow.sinks.elasticsearch import ElasticsearchSink
 
         return ElasticsearchSink(
-            text, namespace=namespace, ids=ids or "auto", preserve_original=preserve_original, tags=tags
+            text, namespace, ids or "auto", preserve_original=preserve_original, tags=tags, ca=ca
         )
     if "://" in text:
         raise ConfigError(f"{without_userinfo(text)}: is not a target; targets are {_KNOWN}")
     if ids is not None:
         raise ConfigError(f"ids={ids} is for Elasticsearch; {text} has no document ids")
+    if ca is not None:
+        raise ConfigError(f"a CA is for Elasticsearch at https://; {text} has no certificate to check")
     lines = _LINES.search(text)
     if text == "-" or (lines and not Path(text).is_dir()):
         from vpcflow.sinks.ndjson import NdjsonFileSink, StdoutSink
