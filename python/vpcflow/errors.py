@@ -9,6 +9,7 @@ __all__ = [
     "ParseError",
     "QueryError",
     "SinkError",
+    "SourceError",
     "VpcflowError",
 ]
 
@@ -38,6 +39,10 @@ class QueryError(VpcflowError):
 
 class SinkError(VpcflowError):
     """A target did not take what it was given."""
+
+
+class SourceError(VpcflowError):
+    """A source did not give what it holds: the network, a server at its limit, an object that has gone."""
 
 
 class ParseError(VpcflowError, ValueError):

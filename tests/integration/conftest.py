@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from aws import CREDENTIALS, Moto, Proxy, moto_server
 from vpcflow.elastic.client import connect
 from vpcflow.elastic.template import data_stream
 
@@ -116,3 +117,31 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the developer's own credentials out of the environment."""
     for name in ("API_KEY", "USERNAME", "PASSWORD", "API_KEY_FILE", "USERNAME_FILE", "PASSWORD_FILE", "CA"):
         monkeypatch.delenv(f"ELASTICSEARCH_{name}", raising=False)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Moto]:
+    """One moto server for all tests. Most want `aws`, which is empty when a test begins."""
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture
+def aws(moto: Moto, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Moto]:
+    """An empty AWS, to which boto3 and `vpcflow` in this environment go. Checkpoints go to a folder of the test."""
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": moto.url}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    yield moto
+    moto.reset()
+
+
+@pytest.fixture
+def proxy(aws: Moto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """The same AWS behind a proxy that counts requests and makes faults."""
+    with Proxy(aws.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
