@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import vpcflow
 from vpcflow import ConfigError, _core
 from vpcflow.elastic import template
 from vpcflow.elastic.client import connect, credentials, public_url, reason
+from vpcflow.formats import to_format
 
 #: What users of Elastic's integration rely on.
 PROMISED = {
@@ -72,6 +74,23 @@ WRITTEN = {
 }
 
 
+#: What enrichment adds.
+ENRICHED = {
+    "aws.vpcflow.interface.name": "keyword",
+    "aws.vpcflow.interface.type": "keyword",
+    "cloud.instance.name": "keyword",
+    "destination.cloud.instance.name": "keyword",
+    "host.name": "keyword",
+    "network.protocol": "keyword",
+    "source.geo.location": "geo_point",
+    "source.host.name": "keyword",
+    "threat.feed.name": "keyword",
+    "threat.indicator.first_seen": "date",
+    "threat.indicator.ip": "ip",
+    "threat.indicator.type": "keyword",
+}
+
+
 def leaves(properties, above=""):
     for name, mapping in properties.items():
         if "properties" in mapping:
@@ -80,24 +99,70 @@ def leaves(properties, above=""):
             yield f"{above}{name}", mapping
 
 
-@pytest.mark.parametrize(("name", "kind"), sorted((PROMISED | WRITTEN).items()))
+def mappings(server=None):
+    """The mappings of all component templates, by the dotted names of their fields."""
+    found = {}
+    for part in template.parts(template.Options(), server or template.Server()):
+        found |= dict(leaves(part.body.get("template", {}).get("mappings", {}).get("properties", {})))
+    return found
+
+
+def paths(document, above=""):
+    """The dotted names of the fields of a document."""
+    for name, value in document.items():
+        if isinstance(value, dict):
+            yield from paths(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"
+
+
+@pytest.mark.parametrize(("name", "kind"), sorted((PROMISED | WRITTEN | ENRICHED).items()))
 def test_a_field_has_its_type(name, kind):
     assert template.fields()[name]["type"] == kind
+    assert mappings()[name]["type"] == kind
 
 
-def test_every_column_is_mapped_in_the_template():
-    mapped = dict(leaves(template.body()["template"]["mappings"]["properties"]))
-    assert mapped == template.fields()
-    for name, kind, _ in _core.columns():
-        assert mapped[name]["type"] == kind, name
+def test_every_column_of_the_core_is_mapped():
+    mapped = mappings()
+    assert [name for name, kind, _ in _core.columns() if mapped[name]["type"] != kind] == []
 
 
-def test_nothing_is_said_twice():
-    core = {
-        name: {"type": kind, "ignore_above": 1024} for name, kind, _ in _core.columns() if kind == "keyword"
+@pytest.mark.parametrize("layout", ["v5", "v11", "transit-gateway"])
+def test_every_field_of_a_document_is_mapped(layout):
+    # Every field has a value: a number for numbers, an address for addresses, text elsewhere.
+    record_format = to_format(layout)
+    addresses = {"srcaddr", "dstaddr", "pkt-srcaddr", "pkt-dstaddr"}
+    numbers = {name for _, name, kind, _ in _core.fields() if kind.startswith("INT")}
+    line = " ".join(
+        "10.0.0.1" if name in addresses else "6" if name in numbers else "text"
+        for name in record_format.names
+    )
+    origin = vpcflow.Origin(path="s3://b/k", bucket="b", key="k", region="eu-west-1", input_type="aws-s3")
+    batch = vpcflow.parse(f"{line}\nbad\n".encode(), format=record_format, origin=origin)
+    good, bad = batch.to_ecs(preserve_original=True, tags=("mine",))
+    assert good["event"]["kind"] == "event"
+    assert bad["event"]["kind"] == "pipeline_error"
+    written = {*paths(good), *paths(bad)}
+    assert len(written) > 50
+    assert written - mappings().keys() == set()
+
+
+def test_only_fields_of_aws_and_labels_are_dynamic():
+    def dynamic(properties, above=""):
+        for name, mapping in properties.items():
+            if "dynamic" in mapping:
+                yield f"{above}{name}", mapping["dynamic"]
+            yield from dynamic(mapping.get("properties", {}), f"{above}{name}.")
+
+    found = {}
+    for part in template.parts(template.Options(), template.Server()):
+        if mapping := part.body.get("template", {}).get("mappings"):
+            found |= dict(dynamic({"all": mapping}))
+    assert found == {
+        "all": False,
+        "all.aws.vpcflow": True,
+        "all.labels": True,
     }
-    core |= {name: {"type": kind} for name, kind, _ in _core.columns() if kind != "keyword"}
-    assert [name for name, mapping in template._OTHERS.items() if core.get(name) == mapping] == []
 
 
 def test_the_line_is_kept_and_not_indexed():
@@ -105,10 +170,7 @@ def test_the_line_is_kept_and_not_indexed():
 
 
 def test_stand_ins_take_the_place_of_types_that_a_server_lacks():
-    plain, lacking = (
-        template.body(lacks)["template"]["mappings"]["properties"] for lacks in ({}, template.STAND_INS)
-    )
-    before, after = dict(leaves(plain)), dict(leaves(lacking))
+    before, after = mappings(), mappings(template.Server(stand_ins=template.STAND_INS))
     assert {mapping["type"] for mapping in after.values()}.isdisjoint(template.STAND_INS)
     changed = {name: mapping["type"] for name, mapping in after.items() if mapping != before[name]}
     assert changed == {
@@ -118,6 +180,34 @@ def test_stand_ins_take_the_place_of_types_that_a_server_lacks():
         "error.message": "text",
         "event.module": "keyword",
     }
+
+
+def test_options_that_are_none():
+    for options, why in (
+        ({"retention": "30"}, "retention '30' is no time"),
+        ({"retention": "0d"}, "no time to keep flows"),
+        ({"retention": "1y"}, "take one such as 30d or 12h, or forever"),
+        ({"shards": 0}, "1 to 1024"),
+        ({"namespace": "Prod"}, "not lower-case"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            template.Options(**options)
+
+
+@pytest.mark.parametrize(
+    ("retention", "age"), [(None, "30d"), ("12h", "1h"), ("14d", "1d"), ("15d", "7d"), ("365d", "30d")]
+)
+def test_an_ilm_policy_rolls_over_as_data_stream_lifecycle_does(retention, age):
+    options = template.Options("prod", retention=retention)
+    policy, *components, index = template.parts(options, template.Server(lifecycle="ILM"))
+    assert (policy.kind, policy.name) == ("ILM policy", "vpcflow-logs-prod")
+    phases = policy.body["policy"]["phases"]
+    assert phases["hot"]["actions"]["rollover"]["max_age"] == age
+    assert phases.get("delete", {}).get("min_age") == retention
+    (settings,) = (part.body["template"] for part in components if part.name == "vpcflow-prod@settings")
+    assert settings["settings"]["index.lifecycle.name"] == policy.name
+    assert "lifecycle" not in settings
+    assert settings and index.body["index_patterns"] == ["logs-aws.vpcflow-prod"]
 
 
 @pytest.mark.parametrize("namespace", ["default", "prod_eu", "a.b", "1", "é" * 50, "x" * 100])
