@@ -92,10 +92,11 @@ def moto_server() -> Iterator[Moto]:
         drain = threading.Thread(target=process.stderr.read, daemon=True)
         drain.start()
         yield Moto(found[1])
-    finally:
         process.terminate()
-        process.wait(10)
         drain.join(10)
+    finally:
+        process.kill()
+        process.wait(10)
         process.stderr.close()
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-
 from aws import CREDENTIALS, Moto, Proxy, moto_server
+
 from vpcflow.elastic.client import connect
 from vpcflow.elastic.template import data_stream
 

@@ -1,4 +1,4 @@
-"""AWS: sessions, messages, and the handler for Lambda, ``vpcflow.aws.handler``. boto3 is the extra ``aws``."""
+"""AWS: sessions, messages, and the handler for Lambda, ``vpcflow.aws.handler``. Its extra is ``aws``."""
 
 from __future__ import annotations
 

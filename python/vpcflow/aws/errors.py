@@ -31,34 +31,80 @@ _ACTIONS = {
     "AssumeRole": "sts:AssumeRole",
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AllAccessDisabled", "403"}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-_WRONG_KEYS = {
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId", "UnrecognizedClientException",
-    "AuthFailure", "InvalidToken",
-}  # fmt: skip
-_SKEWED = {"RequestTimeTooSkewed", "InvalidSignatureException"}
-_MISSING = {
-    "NoSuchBucket": "there is no such bucket",
-    "AWS.SimpleQueueService.NonExistentQueue": "there is no such queue in this region",
-    "QueueDoesNotExist": "there is no such queue in this region",
-    "ResourceNotFoundException": "there is no such log group or stream in this region",
-}
-_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
-_THROTTLED = {
-    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestLimitExceeded",
-    "SlowDown", "TooManyRequestsException", "LimitExceededException", "ServiceUnavailable",
-}  # fmt: skip
-_OBJECT = {
-    "NoSuchKey": "is not there any more",
-    "404": "is not there any more",
-    "PreconditionFailed": "was replaced while it was being read",
-    "InvalidObjectState": "is in an archive; restore it, or leave it out",
-}
-_ON = re.compile(r"not authorized to perform: (?P<action>[\w:-]+)(?: on resource: \"?(?P<arn>arn:[^\s\"]+))?")
-_NO_CREDENTIALS = (
-    "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give --profile, or run "
-    "where there is a role"
+# What AWS answers: its names of the fault, whether the user has to put it right, and the words for it.
+_ANSWERS: tuple[tuple[set[str], type[VpcflowError], str], ...] = (
+    (
+        {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"},
+        ConfigError,
+        "the AWS session has expired; sign in again, or renew the credentials",
+    ),
+    (
+        {
+            "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId", "AuthFailure",
+            "UnrecognizedClientException", "InvalidToken", "InvalidSignatureException",
+        },
+        ConfigError,
+        "AWS refuses these credentials ({code}); check the keys or the profile",
+    ),
+    ({"RequestTimeTooSkewed"}, ConfigError, "this machine's clock is wrong ({text}); set it"),
+    ({"NoSuchBucket"}, ConfigError, "there is no such bucket; check its name, and the account"),
+    (
+        {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"},
+        ConfigError,
+        "there is no such queue; check its URL, --region and the account",
+    ),
+    (
+        {"ResourceNotFoundException"},
+        ConfigError,
+        "there is no such log group; check its name, --region and the account",
+    ),
+    (
+        {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"},
+        ConfigError,
+        "is in another region ({text}); give --region",
+    ),
+    ({"NoSuchKey", "404"}, SourceError, "is not there any more"),
+    ({"PreconditionFailed", "412"}, SourceError, "was replaced while it was being read"),
+    ({"InvalidObjectState"}, SourceError, "is archived; restore it, or leave it out with --since"),
+    (
+        {
+            "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "SlowDown",
+            "RequestLimitExceeded", "TooManyRequestsException", "LimitExceededException",
+        },
+        SourceError,
+        "AWS goes on refusing requests as too many ({code}); try again later",
+    ),
+)  # fmt: skip
+# What keeps boto3 from asking, or from getting an answer, by the class of its exception.
+_TROUBLES: tuple[tuple[tuple[str, ...], type[VpcflowError], str], ...] = (
+    (
+        ("NoCredentialsError",),
+        ConfigError,
+        "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give --profile, or "
+        "run where there is a role",
+    ),
+    (("PartialCredentialsError",), ConfigError, "half of the AWS credentials is missing: {text}"),
+    (
+        ("ProfileNotFound",),
+        ConfigError,
+        "there is no such AWS profile; `aws configure list-profiles` lists those that there are",
+    ),
+    (("NoRegionError",), ConfigError, "no AWS region is set; give --region, or set AWS_REGION"),
+    (
+        ("SSOError", "TokenRetrievalError", "LoginError"),
+        ConfigError,
+        "the AWS sign-in has expired ({text}); run `aws sso login`",
+    ),
+    (("SSLError",), ConfigError, "TLS failed: {text}; AWS_CA_BUNDLE names a file with an own authority"),
+    (("ProxyConnectionError",), ConfigError, "the proxy can't be reached: {text}; check HTTPS_PROXY"),
+    (
+        ("EndpointConnectionError", "ConnectTimeoutError"),
+        SourceError,
+        "AWS can't be reached: {text}; check network, --region and --endpoint-url",
+    ),
+    (("ParamValidationError", "ValueError"), ConfigError, "{text}"),
 )
+_ON = re.compile(r"not authorized to perform: (?P<action>[\w:-]+)(?: on resource: \"?(?P<arn>arn:[^\s\"]+))?")
 
 
 def code(error: Exception) -> str:
@@ -76,34 +122,20 @@ def explain(error: Exception, what: str, *, arn: str | None = None) -> VpcflowEr
         arn: its ARN: the permission that is missing is one on that.
 
     Returns:
-        A ConfigError for what the user has to put right: credentials, permissions, names, regions. A SourceError
-        for what may be over the next time, and for what concerns one object alone.
+        A ConfigError for what the user has to put right: credentials, permissions, names, regions. A
+        SourceError for what may be over the next time, and for what concerns one object alone.
     """
-    return _answer(error, what, arn) if code(error) else _local(error, what)
-
-
-def _answer(error: Exception, what: str, arn: str | None) -> VpcflowError:
-    """AWS has answered."""
-    name = code(error)
+    name, text = code(error), _text(error)
     if name in _DENIED:
         return ConfigError(f"{what}: access denied: {_permission(error, arn)}")
-    if name in _EXPIRED:
-        return ConfigError(f"{what}: the AWS session has expired; sign in again, or renew the credentials")
-    if name in _WRONG_KEYS:
-        return ConfigError(
-            f"{what}: AWS doesn't know these credentials ({name}); check the keys or the profile"
-        )
-    if name in _SKEWED:
-        return ConfigError(f"{what}: AWS refused the signature ({_text(error)}); check keys and clock")
-    if name in _MISSING:
-        return ConfigError(f"{what}: {_MISSING[name]}; check name, --region and account")
-    if name in _REGION:
-        return ConfigError(f"{what}: is in another region; give --region ({_text(error)})")
-    if name in _OBJECT:
-        return SourceError(f"{what}: {_OBJECT[name]}")
-    if name in _THROTTLED:
-        return SourceError(f"{what}: AWS goes on refusing requests as too many ({name}); try again later")
-    return SourceError(f"{what}: {name}: {_text(error)}")
+    if name:
+        found = [(kind, words) for names, kind, words in _ANSWERS if name in names]
+        kind, words = found[0] if found else (SourceError, "{code}: {text}")
+    else:
+        classes = {ancestor.__name__ for ancestor in type(error).__mro__}
+        found = [(kind, words) for names, kind, words in _TROUBLES if classes & set(names)]
+        kind, words = found[0] if found else (SourceError, "{text}")
+    return kind(f"{what}: {words.format(code=name, text=text)}")
 
 
 def _permission(error: Exception, arn: str | None) -> str:
@@ -115,35 +147,8 @@ def _permission(error: Exception, arn: str | None) -> str:
     return f"the permission {action}{f' on {on}' if on else ''} is missing"
 
 
-def _local(error: Exception, what: str) -> VpcflowError:
-    """boto3 didn't get as far as an answer."""
-    from botocore import exceptions as of
-
-    text = str(error).rstrip(".")
-    if isinstance(error, of.NoCredentialsError):
-        return ConfigError(f"{what}: {_NO_CREDENTIALS}")
-    if isinstance(error, of.PartialCredentialsError):
-        return ConfigError(f"{what}: half of the AWS credentials is missing: {text}")
-    if isinstance(error, of.ProfileNotFound):
-        return ConfigError(f"{text}; `aws configure list-profiles` lists those that there are")
-    if isinstance(error, of.NoRegionError):
-        return ConfigError(f"{what}: no AWS region is set; give --region, or set AWS_REGION")
-    if isinstance(error, of.SSOError | of.TokenRetrievalError | of.UnauthorizedSSOTokenError):
-        return ConfigError(f"{what}: the AWS sign-in has expired ({text}); run `aws sso login`")
-    if isinstance(error, of.SSLError):
-        return ConfigError(f"{what}: TLS failed ({text}); AWS_CA_BUNDLE names a file with an own authority")
-    if isinstance(error, of.ProxyConnectionError):
-        return ConfigError(f"{what}: the proxy can't be reached ({text}); check HTTPS_PROXY")
-    if isinstance(error, of.EndpointConnectionError | of.ConnectTimeoutError):
-        return SourceError(
-            f"{what}: AWS can't be reached ({text}); check network, --region and --endpoint-url"
-        )
-    if isinstance(error, of.ParamValidationError | ValueError):
-        return ConfigError(f"{what}: {' '.join(text.split())}")
-    return SourceError(f"{what}: {' '.join(text.split()) or type(error).__name__}")
-
-
 def _text(error: Exception) -> str:
-    """AWS's own words."""
-    response: Any = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Message", "")).rstrip(".") or str(error)
+    """AWS's own words, or boto3's, on one line."""
+    response: Any = getattr(error, "response", None) or {}
+    text = response.get("Error", {}).get("Message") or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")

@@ -1,7 +1,8 @@
 """Sessions and clients of boto3.
 
-Credentials and everything else that isn't said here come from boto3's own chain: environment, ``~/.aws``, SSO,
-container and instance roles; ``AWS_USE_FIPS_ENDPOINT``, ``AWS_CA_BUNDLE``, ``HTTPS_PROXY``, ``AWS_ENDPOINT_URL_S3``.
+Credentials and everything else that isn't said here come from boto3's own chain: environment, ``~/.aws``,
+SSO, roles of containers and instances; ``AWS_USE_FIPS_ENDPOINT``, ``AWS_CA_BUNDLE``, ``HTTPS_PROXY``,
+``AWS_ENDPOINT_URL_S3`` and so on.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def session(options: SourceOptions | None = None) -> Session:
 def client(name: str, options: SourceOptions | None = None, *, shared: Session | None = None) -> Any:
     """A client of a service (``s3``, ``sqs``, ``logs`` …), which all threads may use.
 
-    Throttled and failed requests are tried again, ever more slowly where the service says that it is too much.
+    Throttled and failed requests are tried again, ever more slowly where it was too much.
 
     Args:
         name: boto3's name of the service.
