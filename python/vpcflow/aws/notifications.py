@@ -16,10 +16,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
+from vpcflow.aws.objects import object_item
 from vpcflow.errors import DecodeError
+
+if TYPE_CHECKING:
+    from vpcflow.sources.base import Item
 
 __all__ = ["Notice", "read_notices"]
 
@@ -45,8 +49,21 @@ class Notice:
 
     @property
     def created(self) -> bool:
-        """Whether there is something to read now. Deletions, tags and so on are no news for a reader."""
+        """Whether the object is new. Deletions, tags and so on are no news for a reader."""
         return self.event.startswith("ObjectCreated:") or self.event == "Object Created"
+
+    @property
+    def readable(self) -> bool:
+        """Whether there are records to be had: not in the folders that consoles make."""
+        return self.created and not self.key.endswith("/")
+
+    def item(self, s3: Any) -> Item:
+        """The object as a source's item.
+
+        Args:
+            s3: boto3's client.
+        """
+        return object_item(s3, self.bucket, self.key, size=self.size, modified=self.time, region=self.region)
 
 
 def read_notices(message: str | Mapping[str, Any]) -> list[Notice]:

@@ -1,0 +1,267 @@
+"""A queue with S3's notifications: ``sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/flow-logs``.
+
+A message is deleted when every record of its objects is stored, and not before. Until then it is kept from
+coming again: its visibility time-out, the queue's own, is renewed whenever half of it is over. So many
+processes can share a queue, and what one of them had in hand when it was killed comes to the others.
+
+What can't be read comes again by itself, after the visibility time-out. When it came ``max_receives`` times
+it is given up: the dead-letter file says why, and the message stays in the queue for the queue's own redrive
+policy. The same process then leaves it alone.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from vpcflow._core import Origin
+from vpcflow.aws.notifications import read_notices
+from vpcflow.errors import ConfigError, DecodeError, SinkError
+from vpcflow.sources.base import Item, Source
+from vpcflow.sources.deliveries import Deliveries, Delivery
+
+if TYPE_CHECKING:
+    from vpcflow.aws.notifications import Notice
+
+__all__ = ["SqsSource", "queue_region"]
+
+log = logging.getLogger(__name__)
+
+# Seconds that one question to the queue waits for a message. AWS takes up to 20; a run that is to end can't
+# interrupt it, and would leave the messages of an answer that nobody hears invisible for a while.
+_WAIT = 5
+# Messages a question. Few, so that the processes on a queue share large objects evenly.
+_MESSAGES = 4
+# Messages a request to renew or return them: AWS's limit.
+_ENTRIES = 10
+# Given-up messages that are remembered.
+_REMEMBERED = 10_000
+
+
+class SqsSource(Source):
+    """The objects that the notifications in a queue tell of.
+
+    Args:
+        url: the queue's URL.
+        sqs, s3: boto3 clients; the first of the queue's region.
+        follow: wait for more when the queue is empty, until the run is stopped.
+        max_receives: how often a message may come before its objects are given up.
+
+    Raises:
+        ConfigError: there is no such queue, or no permission to look at it.
+    """
+
+    def __init__(self, url: str, *, sqs: Any, s3: Any, follow: bool = False, max_receives: int = 3) -> None:
+        self.name = f"sqs:{url}"
+        self._url = url
+        self._sqs = sqs
+        self._s3 = s3
+        self._follow = follow
+        self._max_receives = max_receives
+        self._deliveries = Deliveries()
+        self._given_up: dict[str, None] = {}
+        self._said: set[str] = set()
+        self._stopped = threading.Event()
+        self._closed = threading.Event()
+        self._asking = threading.Lock()
+        self._heartbeat = threading.Thread(target=self._renew_all, name="vpcflow-sqs-heartbeat", daemon=True)
+        attributes = self._call("get_queue_attributes", AttributeNames=["VisibilityTimeout"])["Attributes"]
+        # A queue without one would give each message to everybody.
+        self._visibility = int(attributes["VisibilityTimeout"]) or 30
+
+    def items(self) -> Iterator[Item]:
+        self._heartbeat.start()
+        while not self._stopped.is_set():
+            idle = not self._deliveries.held()
+            messages = self._receive()
+            for message in messages:
+                yield from self._items(message)
+            # What is in hand may yet fail and come again.
+            if not messages and idle and not self._follow:
+                return
+
+    def acknowledge(self, item: Item) -> None:
+        self._settle(item, failed=False)
+
+    def release(self, item: Item, error: Exception) -> bool:
+        # An object is not to blame for a target that takes nothing, or for a run that was ended.
+        blamed = not isinstance(error, SinkError) and not self._stopped.is_set()
+        waited = self._settle(item, failed=True)
+        lost = [delivery for delivery in waited if delivery.receives >= self._max_receives] if blamed else []
+        for delivery in lost:
+            self._give_up(delivery.id)
+        return bool(lost)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._closed.set()
+        self._give_back(self._deliveries.drop())
+        # An answer that is on its way may bring messages: who asked for it gives them back, if there is time.
+        if self._asking.acquire(timeout=_WAIT + 1):
+            self._asking.release()
+
+    def _items(self, message: dict[str, Any]) -> Iterator[Item]:
+        delivery = Delivery(
+            id=message["MessageId"],
+            receipt=message["ReceiptHandle"],
+            receives=int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+        )
+        try:
+            notices = read_notices(message["Body"])
+        except DecodeError as error:
+            # It will be no more readable the next time.
+            delivery.receives = max(delivery.receives, self._max_receives)
+            items = [_unreadable(f"{self.name} message {delivery.id}", error)]
+        else:
+            items = [notice.item(self._s3) for notice in self._readable(notices)]
+        if not items:
+            self._delete(delivery)
+            return
+        fresh = set(self._deliveries.add(delivery, (item.identity for item in items)))
+        for item in items:
+            if item.identity in fresh:
+                fresh.remove(item.identity)  # a message may name an object twice
+                yield item
+
+    def _readable(self, notices: list[Notice]) -> Iterator[Notice]:
+        for notice in notices:
+            if notice.readable:
+                yield notice
+            elif not notice.created and notice.event not in self._said:
+                self._said.add(notice.event)
+                log.warning(
+                    "%s has notices of %s (s3://%s/%s is one): nothing to read, so they are deleted; limit "
+                    "the bucket's notifications to s3:ObjectCreated:*",
+                    self.name, notice.event, notice.bucket, notice.key,
+                )  # fmt: skip
+
+    def _receive(self) -> list[dict[str, Any]]:
+        """The next messages but for those that were given up; none if none came in time."""
+        pause = 1.0
+        while not self._stopped.is_set():
+            with self._asking:
+                try:
+                    answer = self._call(
+                        "receive_message",
+                        MaxNumberOfMessages=_MESSAGES,
+                        WaitTimeSeconds=_WAIT,
+                        VisibilityTimeout=self._visibility,
+                        AttributeNames=["ApproximateReceiveCount"],
+                    )
+                except ConfigError:
+                    raise
+                except Exception as error:
+                    if not self._follow:
+                        raise
+                    log.warning("%s; trying again in %g s", error, pause)
+                else:
+                    messages: list[dict[str, Any]] = answer.get("Messages", [])
+                    if self._closed.is_set():
+                        self._give_back([Delivery(it["MessageId"], it["ReceiptHandle"]) for it in messages])
+                        return []
+                    return [message for message in messages if message["MessageId"] not in self._given_up]
+            self._stopped.wait(pause)
+            pause = min(2 * pause, 60)
+        return []
+
+    def _settle(self, item: Item, *, failed: bool) -> list[Delivery]:
+        """Deletes the messages that are stored with this item. Those that waited for it."""
+        waited, done = self._deliveries.settle(item.identity, failed=failed)
+        for delivery in done:
+            if not delivery.failed:
+                self._delete(delivery)
+        return waited
+
+    def _give_up(self, message: str) -> None:
+        self._given_up[message] = None
+        if len(self._given_up) > _REMEMBERED:
+            self._given_up.pop(next(iter(self._given_up)), None)
+
+    def _delete(self, delivery: Delivery) -> None:
+        try:
+            self._call("delete_message", ReceiptHandle=delivery.receipt)
+        except ConfigError:
+            raise
+        except Exception as error:
+            # Its records are stored. It comes again, and digest ids let nothing be there twice.
+            log.warning("message %s is stored, but could not be deleted: %s", delivery.id, error)
+
+    def _renew_all(self) -> None:
+        """Keeps what is in hand from coming again."""
+        while not self._closed.wait(self._visibility / 2):
+            self._hide(self._deliveries.held(), self._visibility)
+
+    def _give_back(self, deliveries: list[Delivery]) -> None:
+        """Lets others have at once what nobody is going to read here."""
+        self._hide(deliveries, 0)
+
+    def _hide(self, deliveries: Sequence[Delivery], seconds: int) -> None:
+        for start in range(0, len(deliveries), _ENTRIES):
+            part = deliveries[start : start + _ENTRIES]
+            entries = [
+                {"Id": str(n), "ReceiptHandle": it.receipt, "VisibilityTimeout": seconds}
+                for n, it in enumerate(part)
+            ]
+            try:
+                answer = self._call("change_message_visibility_batch", Entries=entries)
+            except Exception as error:
+                log.warning("%s", error)
+                continue
+            for failed in answer.get("Failed", []):
+                delivery = part[int(failed["Id"])]
+                # One that was deleted in the meantime needs no more time.
+                if delivery.waiting and seconds:
+                    log.warning(
+                        "message %s can't be held any longer, so it may be read twice: %s",
+                        delivery.id, failed.get("Message") or failed.get("Code"),
+                    )  # fmt: skip
+
+    def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from vpcflow.aws.errors import explain
+
+        try:
+            answer: dict[str, Any] = getattr(self._sqs, operation)(QueueUrl=self._url, **parameters)
+        except (BotoCoreError, ClientError) as error:
+            raise explain(error, self.name) from error
+        return answer
+
+
+def queue_region(url: str) -> str | None:
+    """The region that a queue's URL names: requests for another one's are refused.
+
+    Raises:
+        ConfigError: it is no URL.
+    """
+    if not re.match(r"https?://[^/]+/.+", url):
+        raise ConfigError(
+            f"sqs:{url}: is no URL of a queue; it looks like "
+            "sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/NAME"
+        )
+    found = re.match(r"https?://(?:sqs(?:-fips)?\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.", url)
+    return (found[1] or found[2]) if found else None
+
+
+class _Unreadable(io.RawIOBase):
+    """The content of what turned out not to be there: the pipeline reports it like an object's fault."""
+
+    def __init__(self, error: DecodeError) -> None:
+        self._error = error
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        raise self._error
+
+
+def _unreadable(name: str, error: DecodeError) -> Item:
+    return Item(name, name, cast("BinaryIO", _Unreadable(error)), None, Origin())
