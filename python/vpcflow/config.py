@@ -14,8 +14,9 @@
     health_file = "/run/vpcflow/health.json"
     metrics = "127.0.0.1:9464"
 
-Every key is an option of ``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs together.
-An option on the command line goes before the file. Secrets have no place in it: see ``vpcflow index --help``.
+Every key is an option of ``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs
+together. An option on the command line goes before the file. Secrets have no place in it: they come from the
+environment, or from files that it names.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "s3": ("since", "until", "accounts", "regions", "interval"),
     "sqs": ("max_receives",),
     "cloudwatch": (
-        "latency", "scan_frequency", "start_position", "log_streams", "log_stream_prefix", "number_of_workers",
+        "latency", "scan_frequency", "start_position", "log_streams", "log_stream_prefix",
+        "number_of_workers",
     ),
     "service": ("health_file", "metrics"),
 }  # fmt: skip

@@ -98,7 +98,8 @@ class Feed:
 
 
 def _items(source: Source) -> Iterator[tuple[Source, Item]]:
-    return ((source, item) for item in source.items())
+    for item in source.items():
+        yield source, item
 
 
 def _distinct(way: Iterator[tuple[Source, Item]]) -> Iterator[tuple[Source, Item]]:

@@ -26,8 +26,8 @@ _BEAT = 5.0
 class HealthFile:
     """A JSON file that is written anew every few seconds while the run is well, and removed at its end.
 
-    ``{"status": "ok", "time": "2026-11-24T12:00:00Z", "lines": …, "documents": …, "failed": …, "lag_seconds": …}``:
-    a watchdog looks at its age. One that is older than half a minute belongs to a run that hangs or is gone.
+    It has ``status``, ``time`` (UTC), ``lines``, ``documents``, ``failed`` and ``lag_seconds``. A watchdog
+    looks at its age: one that is older than half a minute belongs to a run that hangs or is gone.
 
     Raises:
         ConfigError: it can't be written there.
@@ -88,7 +88,7 @@ class Metrics:
             raise ConfigError(f"metrics={address}: must be host:port, such as 127.0.0.1:9464")
         self._progress: Progress | None = None
         registry = CollectorRegistry()
-        registry.register(self)  # type: ignore[arg-type] # anything with a `collect` will do
+        registry.register(self)
         try:
             self._server, self._thread = start_http_server(int(port), host or "127.0.0.1", registry)
         except OSError as error:

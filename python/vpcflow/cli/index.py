@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import ExitStack
 from types import FrameType
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
-from vpcflow.cli.options import ca_option, format_option
+from vpcflow.cli.options import GroupedCommand, ca_option, format_option
+from vpcflow.cli.service import (
+    config_option,
+    gather,
+    observed,
+    service_options,
+    source_options,
+    stop_on_signals,
+)
+from vpcflow.cli.types import DURATION
 from vpcflow.deadletter import DEFAULT_DEAD_LETTER
 from vpcflow.sinks import DEFAULT_TARGET
 
@@ -22,7 +32,7 @@ __all__ = ["index"]
 _SHOWN = 5
 
 
-@click.command(short_help="Read flow logs and write ECS documents.")
+@click.command(cls=GroupedCommand, short_help="Read flow logs and write ECS documents.")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option(
     "--to",
@@ -64,6 +74,13 @@ _SHOWN = 5
     help="Elasticsearch: make document ids from the records (digest), so that indexing them again adds "
     "nothing, or let the server make them (auto), which is faster.",
 )
+@click.option(
+    "--give-up-after",
+    type=DURATION,
+    metavar="DURATION",
+    help="Elasticsearch: how long it may be away or too busy before the run ends, such as 90s or 1h; what is "
+    "not stored by then is left to the next run. [default: 5m]",
+)
 @ca_option
 @click.option(
     "--workers",
@@ -71,6 +88,9 @@ _SHOWN = 5
     metavar="N",
     help="Threads that parse. [default: one a processor core]",
 )
+@source_options
+@service_options
+@config_option
 @click.option("--quiet", "-q", is_flag=True, help="Show neither progress nor summary, only what went wrong.")
 def index(
     *,
@@ -83,14 +103,19 @@ def index(
     tags: tuple[str, ...],
     namespace: str,
     ids: Literal["auto", "digest"] | None,
+    give_up_after: float | None,
     ca: str | None,
     workers: int | None,
+    health_file: str | None,
+    metrics: str | None,
     quiet: bool,
+    **options: Any,
 ) -> None:
     """Read flow logs and write ECS documents.
 
-    SOURCE is a file, a directory (with everything below it), a glob pattern, or - for standard input. Text,
-    gzip, zstd and Parquet are told apart by content. The layout comes from the header line, from Parquet's
+    SOURCE is a file, a directory (with everything below it), a glob pattern, - for standard input,
+    s3://BUCKET/PREFIX, sqs:QUEUE-URL, or cloudwatch:GROUP (also cloudwatch:PREFIX*, or an ARN). Text, gzip,
+    zstd and Parquet are told apart by content. The layout comes from the header line, from Parquet's
     column names, or from AWS's own layouts; where none of them says it, give --format.
 
     TARGET is a folder (a Parquet store, which `vpcflow query` reads), a file ending in .parquet, or in
@@ -104,6 +129,8 @@ def index(
       vpcflow index 'logs/**/*.log.gz' --to flows.ndjson.zst
       zcat day.gz | vpcflow index - --format v5 --to - | head -1
       vpcflow index logs/ --to https://host:9200 --ids digest
+      vpcflow index s3://my-bucket/AWSLogs/ --since 3d
+      vpcflow index --config vpcflow.toml --follow
 
     Running it again over the same files is safe: the store has each of them once, and a file is replaced.
     Exit code: 0 when everything was read, 1 when some records or files failed, 2 when it can't work as given,
@@ -112,8 +139,12 @@ def index(
     from vpcflow.cli.progress import show_progress
     from vpcflow.pipeline import index as run
 
-    signal.signal(signal.SIGTERM, _terminate)
-    with show_progress(quiet=quiet) as progress:
+    with ExitStack() as stack:
+        told = gather(options)
+        signal.signal(signal.SIGTERM, _terminate)
+        stop = stack.enter_context(stop_on_signals()) if told.follow else None
+        progress = stack.enter_context(show_progress(quiet=quiet))
+        progress = stack.enter_context(observed(progress, health_file, metrics))
         result = run(
             sources,
             to=target,
@@ -126,7 +157,10 @@ def index(
             workers=workers,
             progress=progress,
             dead_letter=dead_letter,
+            give_up_after=give_up_after,
             ca=ca,
+            source_options=told,
+            stop=stop,
         )
     if not quiet:
         _summary(result)

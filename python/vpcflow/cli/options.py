@@ -11,7 +11,7 @@ from vpcflow._core import Format
 from vpcflow.errors import FormatError
 from vpcflow.formats import to_format
 
-__all__ = ["ca_option", "format_option"]
+__all__ = ["GroupedCommand", "ca_option", "format_option", "option"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -29,6 +29,31 @@ def ca_option(command: _Command) -> _Command:
         help="Elasticsearch: file with the authority's certificate (PEM). [default: ELASTICSEARCH_CA, or the "
         "system's]",
     )(command)
+
+
+class GroupedCommand(click.Command):
+    """Shows its options in groups: those without one first, then each group under its name."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                groups.setdefault(getattr(parameter, "group", "Options"), []).append(record)
+        for name, records in groups.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+
+class _GroupedOption(click.Option):
+    def __init__(self, *args: Any, group: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.group = group
+
+
+def option(*names: str, group: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """`click.option` for a `GroupedCommand`."""
+    return click.option(*names, cls=_GroupedOption, group=group, **settings)
 
 
 def _convert(ctx: click.Context, param: click.Parameter, value: str | None) -> Format | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from vpcflow._core import Format, Origin
 
@@ -72,12 +73,14 @@ class SourceOptions:
     region: str | None = None
 
 
-class Source(Protocol):
+class Source(ABC):
     """Where items come from. But for `items`, everything may be called from any thread."""
 
+    @abstractmethod
     def items(self) -> Iterator[Item]:
         """The items, found as the iteration goes on."""
 
+    @abstractmethod
     def acknowledge(self, item: Item) -> None:
         """The item's records are stored: it need not be delivered again."""
 
@@ -89,8 +92,8 @@ class Source(Protocol):
         del item, error
         return False
 
-    def stop(self) -> None:
+    def stop(self) -> None:  # noqa: B027
         """The run is to end: `items` must not wait for more."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """No more items are wanted, and all of them are acknowledged or released."""

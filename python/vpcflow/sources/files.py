@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from vpcflow._core import Origin
 from vpcflow.errors import ConfigError
-from vpcflow.sources.base import Item
+from vpcflow.sources.base import Item, Source
 from vpcflow.sources.keys import parse_key
 
 __all__ = ["FileSource", "StdinSource"]
@@ -26,7 +26,7 @@ _STORE_FOLDER = re.compile(r"date=\d{4}-\d\d-\d\d")
 _STORE_PART = re.compile(r"[0-9a-f]{8,}-\d+\.parquet")
 
 
-class FileSource:
+class FileSource(Source):
     """A file, a directory with everything below it, or a glob pattern.
 
     A directory is read in the order of the names. Left out in it are hidden and temporary files, links to
@@ -47,17 +47,6 @@ class FileSource:
     def acknowledge(self, item: Item) -> None:
         """Files stay where they are."""
 
-    def release(self, item: Item, error: Exception) -> bool:
-        """Files stay where they are."""
-        del item, error
-        return False
-
-    def stop(self) -> None:
-        """Nothing is waited for."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
     def size(self) -> int:
         """Bytes of all the files, for progress bars."""
         return sum(_size(path) or 0 for path in self._paths())
@@ -70,7 +59,7 @@ class FileSource:
                 yield root
 
 
-class StdinSource:
+class StdinSource(Source):
     """Standard input, as one item.
 
     What is piped in has no name by which it could be known again: piped in twice, it is stored twice.
@@ -97,17 +86,6 @@ class StdinSource:
 
     def acknowledge(self, item: Item) -> None:
         """What is read from a pipe is gone already."""
-
-    def release(self, item: Item, error: Exception) -> bool:
-        """What is read from a pipe is gone already."""
-        del item, error
-        return False
-
-    def stop(self) -> None:
-        """Whoever writes to the pipe ends it."""
-
-    def close(self) -> None:
-        """It is not ours."""
 
 
 def _roots(text: str) -> list[Path]:
