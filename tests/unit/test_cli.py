@@ -9,6 +9,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -326,11 +327,17 @@ def test_on_a_terminal_there_is_a_progress_bar(tmp_path: Path) -> None:
 
 def test_elsewhere_there_is_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     update = lines_of_progress(60)
+    now = Progress(
+        files=3, lines=0, documents=0, failed=1, refused=0, nbytes=5_000_000, total=10_000_000, seconds=0,
+        in_flight=2, lag=41.6,
+    )  # fmt: skip
     for seconds in (30.0, 59.9, 60.0, 61.0, 119.0, 120.5):
-        update(Progress(3, 1000, 999, 1, 5_000_000, 10_000_000, seconds))
+        update(replace(now, lines=int(20 * seconds), seconds=seconds))
+    update(replace(now, lines=9000, seconds=200.5, total=None))
     assert capsys.readouterr().err.splitlines() == [
-        "1,000 lines in 3 files, 5.0 MB of 10.0 MB (50%) read, 17 lines/s",
-        "1,000 lines in 3 files, 5.0 MB of 10.0 MB (50%) read, 8 lines/s",
+        "1,200 lines in 3 files, 5.0 MB of 10.0 MB (50%) read, 20 lines/s",
+        "2,410 lines in 3 files, 5.0 MB of 10.0 MB (50%) read, 20 lines/s",
+        "9,000 lines in 3 files, 5.0 MB read, 82 lines/s, 42 s behind",
     ]
 
 

@@ -32,19 +32,20 @@ def show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None] | None]
 
 
 def lines_of_progress(interval: float = _MINUTE) -> Callable[[Progress], None]:
-    """Says every `interval` seconds how far the run is."""
-    due = interval
+    """Says every `interval` seconds how far the run is, and how fast it was since the last time."""
+    due, lines, seconds = interval, 0, 0.0
 
     def update(progress: Progress) -> None:
-        nonlocal due
+        nonlocal due, lines, seconds
         if progress.seconds < due:
             return
-        due = progress.seconds + interval
-        rate = progress.lines / progress.seconds if progress.seconds else 0
+        rate = (progress.lines - lines) / (progress.seconds - seconds)
+        due, lines, seconds = progress.seconds + interval, progress.lines, progress.seconds
         of = f" of {size(progress.total)} ({_share(progress):.0%})" if progress.total else ""
+        lag = f", {progress.lag:,.0f} s behind" if progress.lag is not None and progress.total is None else ""
         click.echo(
             f"{count(progress.lines, 'line')} in {count(progress.files, 'file')}, "
-            f"{size(progress.nbytes)}{of} read, {rate:,.0f} lines/s",
+            f"{size(progress.nbytes)}{of} read, {rate:,.0f} lines/s{lag}",
             err=True,
         )
 
