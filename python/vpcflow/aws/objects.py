@@ -84,7 +84,7 @@ class S3Object:
         if self._file is None:
             first = self._next()
             self._put_back(first)
-            if first[:4] != b"PAR1":
+            if bytes(first[:4]) != b"PAR1":
                 raise TypeError(f"{self.name} is read as a stream")
             with tempfile.NamedTemporaryFile(prefix="vpcflow-", suffix=".parquet", delete=False) as file:
                 self._file = Path(file.name)
@@ -185,7 +185,8 @@ def object_item(
 
     Args:
         client: boto3's S3 client.
-        bucket, key: where it lies.
+        bucket: where it lies.
+        key: its own, not percent-encoded.
         size: bytes as stored, if known.
         modified: when it was stored, if known (Unix seconds).
         region: of the bucket, if known.

@@ -38,12 +38,13 @@ class Checkpoint:
         path: the file, made if it isn't there; None keeps all in memory, for this run only.
         source: name of the source: a bucket and prefix, a log group.
         target: name of the target. The same source is read again for another one.
+        new: forget what is known of the two.
 
     Raises:
         ConfigError: the file can't be made there, or is something else.
     """
 
-    def __init__(self, path: Path | None, source: str, target: str) -> None:
+    def __init__(self, path: Path | None, source: str, target: str, *, new: bool = False) -> None:
         self._lock = threading.RLock()
         try:
             if path is not None:
@@ -64,6 +65,9 @@ class Checkpoint:
                 self._id = self._db.execute(
                     "SELECT id FROM source WHERE name = ? AND target = ?", (source, target)
                 ).fetchone()[0]
+                if new:
+                    for table in ("value", "done"):
+                        self._db.execute(f"DELETE FROM {table} WHERE source = ?", (self._id,))  # noqa: S608
             except BaseException:
                 self._db.close()
                 raise
@@ -117,7 +121,9 @@ class Checkpoint:
 
     def forget(self, folder: str, start: float, end: float) -> None:
         """Forgets the objects of a folder from the one time up to, but without, the other."""
-        self._run("DELETE FROM done WHERE source = ? AND folder = ? AND at >= ? AND at < ?", folder, start, end)
+        self._run(
+            "DELETE FROM done WHERE source = ? AND folder = ? AND at >= ? AND at < ?", folder, start, end
+        )
 
     def close(self) -> None:
         """Nothing is written after that."""
@@ -142,8 +148,8 @@ def default_path() -> Path:
 def checkpoint_path(given: Path | None, target: str) -> Path | None:
     """The file to use for a target: the one given, or the default one.
 
-    None for targets that each run makes anew (a file, standard output): they are to have everything that there
-    is, not what came since the last run.
+    None for targets that each run makes anew (a file, standard output): they are to have everything that
+    there is, not what came since the last run.
     """
     if given is not None:
         return given

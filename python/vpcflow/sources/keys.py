@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
-__all__ = ["ObjectKey", "parse_key"]
+__all__ = ["Folder", "ObjectKey", "parse_folder", "parse_key"]
 
 _REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d{1,2}"
 _NAME = re.compile(
@@ -31,6 +31,8 @@ _HIVE = re.compile(
     r"AWSLogs[/\\](?:(?P<organization>o-[0-9a-z]+)[/\\])?aws-account-id=(?P<account>\d{12})[/\\]"
     rf"(?:aws-)?service=vpcflowlogs[/\\]aws-region=(?P<region>{_REGION})[/\\]"
 )
+# A day below the folder of a region.
+_DAY = re.compile(r"(?:year=)?(\d{4})/(?:month=)?(\d\d)/(?:day=)?(\d\d)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +87,49 @@ def _time(text: str | None) -> datetime | None:
         return datetime.strptime(text, "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
     except ValueError:  # 13th month: digits, but no time
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder that holds one account's flow logs of one region, by day.
+
+    Attributes:
+        prefix: of its objects' keys, up to and with the region's ``/``.
+        account, region: whose flow logs they are.
+        hive: whether the folders are Hive partitions.
+    """
+
+    prefix: str
+    account: str
+    region: str
+    hive: bool
+
+    def day(self, day: date) -> str:
+        """Prefix of the keys of one day (UTC). Days, and the hours in them, come in the keys' order."""
+        return self.prefix + day.strftime("year=%Y/month=%m/day=%d/" if self.hive else "%Y/%m/%d/")
+
+    def time(self, key: str) -> datetime | None:
+        """When the records of an object of this folder begin to end.
+
+        The name says it to the minute. Where it doesn't, or says another day than the folder that it is in,
+        it is the beginning of that day. None for an object that is in no day's folder.
+        """
+        found = _DAY.match(key, len(self.prefix))
+        if found is None:
+            return None
+        try:
+            day = datetime(int(found[1]), int(found[2]), int(found[3]), tzinfo=UTC)
+        except ValueError:
+            return None
+        name = _NAME.search(key)
+        time = _time(name["time"]) if name else None
+        return time if time is not None and time.date() == day.date() else day
+
+
+def parse_folder(key: str) -> Folder | None:
+    """The folder that a key, or the beginning of one, lies in. None when it is in none of AWS's form."""
+    hive = _HIVE.search(key)
+    found = hive or _PLAIN.search(key)
+    if found is None:
+        return None
+    return Folder(key[: found.end()], found["account"], found["region"], hive is not None)
