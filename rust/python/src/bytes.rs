@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use vpcflow_core::compress::{Compression, compress};
 
@@ -46,6 +47,17 @@ pub(crate) fn bytes(
     if let Some(taken) = out.length.checked_div(documents) {
         EXPECTED.with(|expected| expected[kind].set(taken + taken / 16 + 1));
     }
+    out.finish(py)
+}
+
+/// One gzip member of all parts together.
+#[pyfunction]
+pub(crate) fn gzip(py: Python<'_>, parts: Vec<PyBackedBytes>) -> PyResult<Py<PyBytes>> {
+    let length = parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut out = Growing::new(py, length / 4 + 1024)?;
+    py.detach(|| {
+        compress(GZIP, &mut out, |to| parts.iter().try_for_each(|part| to.write_all(part)))
+    })?;
     out.finish(py)
 }
 

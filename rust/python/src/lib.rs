@@ -15,6 +15,8 @@ mod _core {
     #[pymodule_export]
     use crate::batch::{Batch, parse};
     #[pymodule_export]
+    use crate::bytes::gzip;
+    #[pymodule_export]
     use crate::format::{Format, Origin, columns, explain, fields};
     #[pymodule_export]
     use crate::reader::{Chunk, Reader};

@@ -150,6 +150,10 @@ impl Read for PyFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Python::attach(|py| {
             let data = self.0.bind(py).call_method1("read", (buffer.len(),))?;
+            if data.is_none() {
+                // As Python's raw streams say it that don't block.
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             let data = data.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes();
             if data.len() > buffer.len() {
                 return Err(io::Error::other("read(n) gave more than n bytes"));

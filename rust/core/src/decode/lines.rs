@@ -1,6 +1,6 @@
 //! Lines of text, cut into chunks at constant memory. Finds out how they are laid out.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 use std::sync::Arc;
 
 use super::reader::{Encoding, Options, Taken};
@@ -30,6 +30,8 @@ pub(super) struct Lines {
     base: u64,
     /// Number of the rest's first line.
     line: u64,
+    /// Nothing more comes from `text` for now: what is there may go.
+    early: bool,
     /// Nothing more comes from `text`, and why.
     end: Option<Result<()>>,
 }
@@ -41,7 +43,7 @@ impl Lines {
             text.consume(BOM.len());
             base = BOM.len() as u64;
         }
-        Lines { text, encoding, taken, read: Vec::new(), at: 0, base, line: 1, end: None }
+        Lines { text, encoding, taken, read: Vec::new(), at: 0, base, line: 1, early: false, end: None }
     }
 
     /// Read, but not yet given out.
@@ -65,7 +67,14 @@ impl Lines {
             }
             let blank = self.rest()[..cut].iter().all(u8::is_ascii_whitespace);
             if format.is_none() && !blank {
-                *format = Some(Arc::new(detect(&self.rest()[..cut])?));
+                match detect(&self.rest()[..cut]) {
+                    Ok(found) => *format = Some(Arc::new(found)),
+                    Err(_) if self.early => {
+                        self.early = false; // more lines may tell it
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             let lines = if whole {
                 let (until, lines) = until_header(&self.rest()[..cut]);
@@ -104,11 +113,12 @@ impl Lines {
         taken
     }
 
-    /// Reads until there is a chunk's worth of text with a line end in it, or nothing more.
+    /// Reads until there is a chunk's worth of text with a line end in it, or nothing more, be it for now.
     fn fill(&mut self, chunk_size: usize) {
-        if self.end.is_some() {
+        if self.end.is_some() || (self.early && memchr::memchr(b'\n', self.rest()).is_some()) {
             return;
         }
+        self.early = false;
         self.read.drain(..self.at);
         self.at = 0;
         let mut goal = chunk_size;
@@ -119,19 +129,24 @@ impl Lines {
                 break;
             }
             searched = self.read.len();
+            if self.early {
+                self.early = false;
+                continue;
+            }
             goal = (goal * 2).min(MAX_LINE.max(chunk_size));
         }
     }
 
     /// Reads until so much is there, or nothing more. In large steps, which need no copy in between.
     fn read_to(&mut self, goal: usize) {
-        while self.read.len() < goal && self.end.is_none() {
+        while self.read.len() < goal && self.end.is_none() && !self.early {
             // `goal` may stand for everything there is: it is not all reserved at once.
             let step = (goal - self.read.len()).min(STEP);
             self.read.reserve(step);
             match self.text.by_ref().take(step as u64).read_to_end(&mut self.read) {
                 Ok(count) if count < step => self.end = Some(Ok(())),
                 Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.early = true,
                 Err(error) => {
                     let after = self.base + self.read.len() as u64;
                     self.end = Some(Err(self.taken.blame(self.encoding, after, error)));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -20,7 +20,8 @@ pub enum Source {
     File(File),
     /// Memory.
     Memory(Bytes),
-    /// Anything else; Parquet is read into memory from there.
+    /// Anything else; Parquet is read into memory from there. A stream may say `WouldBlock` when it has nothing for now:
+    /// then the whole lines that are there become a chunk. It is asked again at once, so it should wait before it says so.
     Stream(Box<dyn Read + Send>),
 }
 
@@ -187,7 +188,11 @@ impl Reader {
         #[cfg(feature = "parquet")]
         if inner == Encoding::Parquet {
             let mut bytes = Vec::new();
-            text.read_to_end(&mut bytes).map_err(|error| self.taken.blame(encoding, 0, error))?;
+            while let Err(error) = text.read_to_end(&mut bytes) {
+                if error.kind() != ErrorKind::WouldBlock {
+                    return Err(self.taken.blame(encoding, 0, error));
+                }
+            }
             return self.open_parquet(Bytes::from(bytes));
         }
         #[cfg(not(feature = "parquet"))]
@@ -220,6 +225,11 @@ fn buffered(inner: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
 
 /// The first bytes, at least four where there are as many.
 fn peek(reader: &mut (dyn BufRead + Send)) -> std::io::Result<&[u8]> {
+    while let Err(error) = reader.fill_buf() {
+        if error.kind() != ErrorKind::WouldBlock {
+            return Err(error);
+        }
+    }
     reader.fill_buf()
 }
 
@@ -246,7 +256,7 @@ impl<R: Read> Read for Counted<R> {
         let result = self.inner.read(buffer);
         match &result {
             Ok(count) => _ = self.taken.bytes.fetch_add(*count as u64, Ordering::Relaxed),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             Err(_) => self.taken.failed.store(true, Ordering::Relaxed),
         }
         result
@@ -259,7 +269,7 @@ impl Taken {
         if encoding == Encoding::Text || self.failed.load(Ordering::Relaxed) {
             return Error::Io(error);
         }
-        let what = if error.kind() == std::io::ErrorKind::UnexpectedEof { "cut short" } else { "damaged" };
+        let what = if error.kind() == ErrorKind::UnexpectedEof { "cut short" } else { "damaged" };
         Error::Decode(format!(
             "the {} data are {what} after {after} bytes of text ({error}); every whole line before that was read",
             encoding.name()
