@@ -8,6 +8,9 @@ oldest chunk instead, so the threads can't block each other.
 Two kinds of faults are kept apart. What is wrong with an item (unreadable, cut short, of no known layout)
 ends that item: what was read before is committed and the other items go on. What is wrong with the target
 ends the run.
+
+A target may store in the background. Then the next item is read meanwhile, and the one before is acknowledged
+when the target says that it has it, on the thread that learns of it.
 """
 
 from __future__ import annotations
@@ -21,20 +24,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from vpcflow._core import Reader
 from vpcflow.errors import ParseError, SinkError, VpcflowError
+from vpcflow.feed import Feed
+from vpcflow.live import Live
+from vpcflow.sinks.base import Written
 
 if TYPE_CHECKING:
     from vpcflow._core import Batch, Chunk, Format
     from vpcflow.deadletter import DeadLetters
-    from vpcflow.sinks.base import Sink, Writer, Written
+    from vpcflow.sinks.base import Sink, Writer
     from vpcflow.sources.base import Item, Source
 
 __all__ = ["Engine", "Failure", "LineError", "Settings", "describe"]
 
 _KEPT_ERRORS = 10
+# A run that follows its sources may go on for months.
+_KEPT_FAILURES = 1000
 # How long a thread that hangs in a read may hold up an interrupted run.
 _PATIENCE = 2.0
 
@@ -90,6 +98,8 @@ class Counts:
     read: int = 0
     text: int = 0
     written: int = 0
+    failures: int = 0
+    lag: float | None = None
 
 
 class Engine:
@@ -102,14 +112,14 @@ class Engine:
         self._sink = sink
         self._letters = letters
         self._settings = settings
-        self._feed = _feed(sources)
-        self._feeding = threading.Lock()
+        self._feed = Feed(sources, settings.workers)
         self._counting = threading.Lock()
-        self._window = threading.Semaphore(2 * settings.workers + 2)
+        self._window = _Window(2 * settings.workers + 2)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="vpcflow-parse")
         self._stop = threading.Event()
         self._finished = threading.Event()
         self._running = settings.workers
+        self._storing = 0  # items that were read, but that the target has not wholly stored yet
         self._fault: BaseException | None = None
 
     def run(self, tick: Callable[[], None], interval: float = 0.1) -> None:
@@ -120,6 +130,7 @@ class Engine:
             for n in range(self._settings.workers)
         ]
         try:
+            self._feed.start()
             for thread in threads:
                 thread.start()
             while not self._finished.wait(interval):
@@ -127,65 +138,117 @@ class Engine:
         finally:
             # At the end of a good run nothing is left to stop.
             self._stop.set()
+            self._feed.stop()
             deadline = time.monotonic() + _PATIENCE
             for thread in threads:
                 if thread.ident is not None:
                     thread.join(max(0.0, deadline - time.monotonic()))
             self._pool.shutdown(wait=False, cancel_futures=True)
+            self._feed.close(max(0.0, deadline - time.monotonic()))
         if self._fault is not None:
             raise self._fault
 
+    def finish(self) -> None:
+        """Takes no more items, and lets `run` return when those that are being read are done."""
+        self._feed.stop()
+
+    def abandon(self) -> None:
+        """Ends `run` at once. What is not wholly stored is not acknowledged."""
+        self._stop.set()
+        self._finished.set()
+
+    @property
+    def in_flight(self) -> int:
+        """Batches between source and target."""
+        return self._window.taken
+
     def _work(self) -> None:
         try:
-            while not self._stop.is_set():
-                with self._feeding:
-                    source, item = next(self._feed, (None, None))
-                if source is None or item is None:
-                    break
-                if self._item(item):
-                    source.acknowledge(item)
+            while not self._stop.is_set() and (found := self._feed.take()) is not None:
+                self._item(*found)
         except _StoppedError:
             pass
         except BaseException as error:
-            with self._counting:
-                self._fault = self._fault or error
-            self._stop.set()
+            self._end(error)
         finally:
             with self._counting:
                 self._running -= 1
-                last = self._running == 0
-            if last or self._fault is not None:
+            self._look_if_finished()
+
+    def _end(self, error: BaseException) -> None:
+        """Ends the run with its first fault."""
+        with self._counting:
+            self._fault = self._fault or error
+        self._stop.set()
+
+    def _look_if_finished(self) -> None:
+        with self._counting:
+            if self._fault is not None or not (self._running or self._storing):
                 self._finished.set()
 
-    def _item(self, item: Item) -> bool:
-        """Takes one item from its source to the target. Whether it was read to its end."""
+    def _item(self, source: Source, item: Item) -> None:
+        """Takes one item from its source to the target."""
         writer = self._target(self._sink.open, item)
+        stored: Written | Future[Written] = Written(0, 0)
         try:
-            fault, documents = self._transfer(item, writer)
-            self._insist(item, fault)
-            if fault is not None and not documents:
+            moved = self._transfer(item, writer)
+            self._insist(item, moved.fault)
+            if moved.fault is not None and not moved.read:
                 # Nothing could be read of it: what the target has of it from before is better than nothing.
                 writer.abort()
             else:
-                documents += self._settle(item, self._target(writer.commit))
+                stored = self._target(writer.commit)
         except BaseException:
             writer.abort()
             raise
         finally:
             if not isinstance(item.data, Path):
                 item.data.close()
+        if isinstance(stored, Future):
+            with self._counting:
+                self._storing += 1
+            stored.add_done_callback(lambda done: self._stored_later(source, item, moved, done))
+        else:
+            self._stored(source, item, moved, stored)
+
+    def _stored_later(self, source: Source, item: Item, moved: _Moved, done: Future[Written]) -> None:
+        try:
+            self._stored(source, item, moved, self._target(done.result))
+        except BaseException as error:
+            self._end(error)
+        finally:
+            with self._counting:
+                self._storing -= 1
+            self._look_if_finished()
+
+    def _stored(self, source: Source, item: Item, moved: _Moved, last: Written) -> None:
+        """The target has everything of an item: `last` is what it had not said so of before."""
+        documents = moved.stored + self._settle(item, last)
         self._letter(self._letters.flush)
         with self._counting:
             self.counts.files += 1
-            if fault is not None:
-                self.failures.append(Failure(item.name, fault, documents))
-        return fault is None
+            if moved.fault is not None:
+                self.counts.failures += 1
+                if len(self.failures) < _KEPT_FAILURES:
+                    self.failures.append(Failure(item.name, moved.fault, documents))
+        if moved.fault is None:
+            source.acknowledge(item)
+            self._seen(item)
+        elif source.release(item, moved.fault):
+            self._letter(self._letters.add_item, item.name, describe(moved.fault))
 
-    def _transfer(self, item: Item, writer: Writer) -> tuple[Exception | None, int]:
-        """Moves an item's chunks until it ends or can't be read further: why, and the documents written."""
+    def _seen(self, item: Item) -> None:
+        """Notes how old an item was when it was stored."""
+        if item.origin.modified is not None:
+            with self._counting:
+                self.counts.lag = max(0.0, time.time() - item.origin.modified)
+
+    def _transfer(self, item: Item, writer: Writer) -> _Moved:
+        """Moves an item's chunks until it ends or can't be read further."""
         pending: deque[Future[_Parsed]] = deque()
-        documents = 0
-        chunks = self._chunks(item)
+        moved = _Moved()
+        live = Live.of(item.data)
+        chunks = self._chunks(item, item.data if live is None else cast("BinaryIO", live))
         chunk: Chunk | Exception | None = None
         reading = True
         try:
@@ -199,13 +262,16 @@ class Engine:
                         reading = False
                     else:
                         pending.append(self._pool.submit(_parse, chunk, writer))
-                # The oldest goes out when it is ready, or when there is nothing else to do.
-                if pending and (not room or pending[0].done()):
-                    fault, written = self._write(item, writer, pending.popleft())
-                    documents += written
-                    if fault is not None:
-                        return fault, documents
-            return (chunk if isinstance(chunk, Exception) else None), documents
+                # The oldest goes out when it is ready, or when there is nothing else to do: no room, or
+                # nothing to read for now.
+                waits = not room or (live is not None and live.idle)
+                while pending and (waits or pending[0].done()):
+                    moved.fault = self._write(item, writer, pending.popleft(), moved)
+                    if moved.fault is not None:
+                        return moved
+                    waits = waits and room
+            moved.fault = chunk if isinstance(chunk, Exception) else None
+            return moved
         finally:
             for future in pending:
                 future.cancel()
@@ -227,11 +293,14 @@ class Engine:
             fault.add_note(f"in {item.name}")
             raise fault
 
-    def _chunks(self, item: Item) -> Iterator[Chunk | Exception]:
+    def _chunks(self, item: Item, data: Path | BinaryIO) -> Iterator[Chunk | Exception]:
         """The chunks of an item; what ends it early comes last."""
         try:
             reader = Reader(
-                item.data, format=self._settings.format, origin=item.origin, on_error=self._settings.on_error
+                data,
+                format=self._settings.format or item.format,
+                origin=item.origin,
+                on_error=self._settings.on_error,
             )
             before = 0
             while True:
@@ -245,17 +314,18 @@ class Engine:
         except (VpcflowError, OSError) as error:
             yield error
 
-    def _write(self, item: Item, writer: Writer, future: Future[_Parsed]) -> tuple[Exception | None, int]:
-        """Writes the oldest chunk of an item: why it couldn't be parsed, if so, and the documents written."""
+    def _write(self, item: Item, writer: Writer, future: Future[_Parsed], moved: _Moved) -> Exception | None:
+        """Writes the oldest chunk of an item, or says why it couldn't be parsed."""
         try:
             batch, encoded, fault = future.result()
         finally:
             self._window.release()
         if batch is None:
-            return fault, 0
+            return fault
         # Only what is in the target or the dead-letter file counts as done.
         errors = batch.errors
-        documents = self._settle(item, self._target(writer.write, encoded))
+        moved.stored += self._settle(item, self._target(writer.write, encoded))
+        moved.read += len(batch)
         if self._settings.on_error == "skip":
             for error in errors:
                 self._letter(self._letters.add_line, item.origin.path or item.name, error)
@@ -266,7 +336,7 @@ class Engine:
             self.errors += [
                 LineError(item.name, error) for error in errors[: _KEPT_ERRORS - len(self.errors)]
             ]
-        return None, documents
+        return None
 
     def _settle(self, item: Item, written: Written) -> int:
         for refusal in written.refused:
@@ -292,6 +362,36 @@ class Engine:
             raise target_error(str(self._letters.path), error) from error
 
 
+class _Window:
+    """Bounds the batches that are in memory."""
+
+    def __init__(self, most: int) -> None:
+        self.taken = 0
+        self._free = threading.Semaphore(most)
+        self._counting = threading.Lock()
+
+    def acquire(self, *, blocking: bool) -> bool:
+        if not self._free.acquire(blocking=blocking):
+            return False
+        with self._counting:
+            self.taken += 1
+        return True
+
+    def release(self) -> None:
+        with self._counting:
+            self.taken -= 1
+        self._free.release()
+
+
+@dataclass(slots=True)
+class _Moved:
+    """What was read of an item, and what the target said so far that it has of it, in documents."""
+
+    read: int = 0
+    stored: int = 0
+    fault: Exception | None = None
+
+
 class _StoppedError(Exception):
     """Another thread, or the user, ended the run."""
 
@@ -306,18 +406,6 @@ def _parse(chunk: Chunk, writer: Writer) -> _Parsed:
     except VpcflowError as error:
         return None, None, error
     return batch, writer.encode(batch), None
-
-
-def _feed(sources: list[Source]) -> Iterator[tuple[Source, Item]]:
-    """All items, each once: `logs/ logs/today.gz` names one of them twice."""
-    seen: set[str] = set()
-    for source in sources:
-        for item in source.items():
-            if len(sources) > 1:
-                if item.identity in seen:
-                    continue
-                seen.add(item.identity)
-            yield source, item
 
 
 def describe(error: BaseException) -> str:

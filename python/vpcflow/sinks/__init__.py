@@ -31,9 +31,11 @@ def open_sink(
     *,
     namespace: str = "default",
     ids: Literal["auto", "digest"] | None = None,
+    redelivers: bool = False,
     preserve_original: bool = False,
     tags: Sequence[str] = (),
     ca: str | os.PathLike[str] | None = None,
+    give_up_after: float | None = None,
 ) -> Sink:
     """The sink that a target names.
 
@@ -43,25 +45,35 @@ def open_sink(
             ``.zst``, and ``.parquet`` are files; ``-`` is standard output.
         namespace: of the data stream.
         ids: how Elasticsearch's document ids are made; None is ``auto``.
+        redelivers: the sources may deliver an object again: makes ``digest`` the default of `ids`.
         preserve_original: keep each line in ``event.original``.
         tags: for ``tags``, besides vpcflow's own.
         ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
             system's.
+        give_up_after: seconds that Elasticsearch may go without taking anything; None is its default.
 
     Raises:
         ConfigError: the target is none of these, or can't be written there.
     """
     text = os.fspath(target)
     if re.match(r"(?i:https?://)|cloud:", text):
-        from vpcflow.sinks.elasticsearch import ElasticsearchSink
+        from vpcflow.sinks.elasticsearch import GIVE_UP_AFTER, ElasticsearchSink
 
         return ElasticsearchSink(
-            text, namespace, ids or "auto", preserve_original=preserve_original, tags=tags, ca=ca
+            text,
+            namespace,
+            ids or ("digest" if redelivers else "auto"),
+            preserve_original=preserve_original,
+            tags=tags,
+            ca=ca,
+            give_up_after=GIVE_UP_AFTER if give_up_after is None else give_up_after,
         )
     if "://" in text:
         raise ConfigError(f"{without_userinfo(text)}: is not a target; targets are {_KNOWN}")
     if ids is not None:
         raise ConfigError(f"ids={ids} is for Elasticsearch; {text} has no document ids")
+    if give_up_after is not None:
+        raise ConfigError(f"giving up after a while is for Elasticsearch; {text} is written at once")
     if ca is not None:
         raise ConfigError(f"a CA is for Elasticsearch at https://; {text} has no certificate to check")
     lines = _LINES.search(text)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from vpcflow._core import Batch
     from vpcflow.sources.base import Item
 
@@ -38,10 +40,11 @@ class Writer(Protocol):
     def write(self, encoded: Any) -> Written:
         """Puts an encoded batch into the target. Called in the item's order, one call at a time."""
 
-    def commit(self) -> Written:
+    def commit(self) -> Written | Future[Written]:
         """Makes everything written durable and visible; returns what was still in flight.
 
-        The item is acknowledged after that.
+        The item is acknowledged after that. A target that stores in the background returns a future, so that
+        the next item can be read meanwhile.
         """
 
     def abort(self) -> None:
