@@ -136,11 +136,13 @@ class Proxy:
         url: for ``AWS_ENDPOINT_URL``.
         seen: the requests, in the order in which they came.
         rule: asked for each request; None lets it through.
+        page: so many keys are in a page of a bucket's listing, where S3 has a thousand.
     """
 
     def __init__(self, to: str) -> None:
         self.seen: list[Seen] = []
         self.rule: Callable[[Seen], Answer | None] = lambda seen: None
+        self.page: int | None = None
         self._to = to.removeprefix("http://")
         proxy = self
 
@@ -183,7 +185,9 @@ class Proxy:
             return
         upstream = http.client.HTTPConnection(self._to, timeout=60)
         try:
-            upstream.request(seen.method, seen.path, body, seen.headers)
+            paged = self.page is not None and "list-type=2" in seen.path
+            path = f"{seen.path}&max-keys={self.page}" if paged else seen.path
+            upstream.request(seen.method, path, body, seen.headers)
             got = upstream.getresponse()
             headers = {
                 name: value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
-from vpcflow.sources.keys import ObjectKey, parse_key
+from vpcflow.sources.keys import ObjectKey, parse_folder, parse_key
 
 NAME = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456.log.gz"
 PLAIN = f"my-prefix/AWSLogs/123456789012/vpcflowlogs/us-east-1/2018/06/20/{NAME}"
@@ -83,3 +83,45 @@ def test_no_such_time() -> None:
 )
 def test_other_names(name: str) -> None:
     assert parse_key(name) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix", "day"),
+    [
+        (PLAIN, "my-prefix/AWSLogs/123456789012/vpcflowlogs/us-east-1/", "2018/06/20/"),
+        (
+            HIVE,
+            "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/",
+            "year=2018/month=06/day=20/",
+        ),
+    ],
+)
+def test_folder_of_a_region(key: str, prefix: str, day: str) -> None:
+    folder = parse_folder(key)
+    assert folder is not None
+    assert (folder.prefix, folder.account, folder.region) == (prefix, "123456789012", "us-east-1")
+    assert folder.day(date(2018, 6, 20)) == prefix + day
+    assert folder.time(key) == datetime(2018, 6, 20, 16, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "AWSLogs/", "AWSLogs/123456789012/", "AWSLogs/123456789012/CloudTrail/us-east-1/"]
+)
+def test_no_folder_of_a_region(prefix: str) -> None:
+    assert parse_folder(prefix) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [
+        ("2018/06/20/renamed.log", datetime(2018, 6, 20, tzinfo=UTC)),
+        (f"2018/06/21/{NAME}", datetime(2018, 6, 21, tzinfo=UTC)),
+        (f"2018/06/20/16/{NAME}", datetime(2018, 6, 20, 16, 20, tzinfo=UTC)),
+        ("2018/13/20/x.log", None),
+        (NAME, None),
+    ],
+)
+def test_the_time_of_an_object_is_in_the_day_of_its_folder(name: str, time: datetime | None) -> None:
+    folder = parse_folder(PLAIN)
+    assert folder is not None
+    assert folder.time(folder.prefix + name) == time

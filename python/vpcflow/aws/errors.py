@@ -118,7 +118,8 @@ def explain(error: Exception, what: str, *, arn: str | None = None) -> VpcflowEr
 
     Args:
         error: what boto3 raised.
-        what: the bucket, object, queue or group that it is about, as messages call it.
+        what: the bucket, object, queue or group that it is about, as messages call it. Empty where whoever
+            shows the error says it, as the pipeline does for what is wrong with an item.
         arn: its ARN: the permission that is missing is one on that.
 
     Returns:
@@ -126,8 +127,9 @@ def explain(error: Exception, what: str, *, arn: str | None = None) -> VpcflowEr
         SourceError for what may be over the next time, and for what concerns one object alone.
     """
     name, text = code(error), _text(error)
+    about = f"{what}: " if what else ""
     if name in _DENIED:
-        return ConfigError(f"{what}: access denied: {_permission(error, arn)}")
+        return ConfigError(f"{about}access denied: {_permission(error, arn)}")
     if name:
         found = [(kind, words) for names, kind, words in _ANSWERS if name in names]
         kind, words = found[0] if found else (SourceError, "{code}: {text}")
@@ -135,7 +137,7 @@ def explain(error: Exception, what: str, *, arn: str | None = None) -> VpcflowEr
         classes = {ancestor.__name__ for ancestor in type(error).__mro__}
         found = [(kind, words) for names, kind, words in _TROUBLES if classes & set(names)]
         kind, words = found[0] if found else (SourceError, "{text}")
-    return kind(f"{what}: {words.format(code=name, text=text)}")
+    return kind(about + words.format(code=name, text=text))
 
 
 def _permission(error: Exception, arn: str | None) -> str:

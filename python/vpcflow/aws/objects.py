@@ -168,7 +168,7 @@ class S3Object:
 
     def _explained(self, error: Exception) -> VpcflowError:
         arn = f"arn:aws:s3:::{self._request['Bucket']}/{self._request['Key']}"
-        return explain(error, self.name, arn=arn)
+        return explain(error, "", arn=arn)
 
 
 def object_item(

@@ -78,6 +78,9 @@ class Marks:
     def finish(self) -> None:
         """All objects were listed."""
         self._advance(0.0)
+        if self._since > 0.0:
+            # Runs that each look at the last day only would gather what none of them asks for any more.
+            self.forget(self._since - LOOK_BACK)
 
     def forget(self, before: float) -> None:
         """Forgets objects that nobody will ask for again."""
@@ -92,15 +95,13 @@ class Marks:
         if mark < self._written + step or mark <= self._written:
             return
         span = self._span
-        span[1] = max(span[1], mark)
-        for other in [other for other in self._spans if other is not span]:
+        others = [other for other in self._spans if other is not span]
+        span[1] = mark
+        for other in list(others):
             if span[0] <= other[0] <= span[1]:  # they have met
                 span[1] = max(span[1], other[1])
-                self._spans.remove(other)
-        if len(self._spans) > _SPANS:
-            self._spans.remove(
-                min((other for other in self._spans if other is not span), key=lambda it: it[1])
-            )
+                others.remove(other)
+        self._spans = [*sorted(others, key=lambda it: it[1])[1 - _SPANS :], span]
         self._written = span[1]
         self._done = {key: at for key, at in self._done.items() if not span[0] <= at < span[1]}
         with self._checkpoint.together():

@@ -228,10 +228,10 @@ class S3Source(Source):
 
     def _check_failed(self) -> None:
         if len(self._failed) > _MOST_FAILED:
-            last = next(reversed(self._failed.values()))["error"]
+            key, entry = next(reversed(self._failed.items()))
             raise SourceError(
                 f"{self.name}: {len(self._failed):,} objects could not be read, which is too many to go on; "
-                f"the last: {last}"
+                f"the last: {key}: {entry['error']}"
             )
 
     def _start(self, area: Area) -> float:
