@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import re
 import socket
+import socketserver
+import ssl
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import trustme
 
 import vpcflow
+from unit.flowlogs import ACCEPT, HEADER, errors, write
+from unit.flowlogs import vpcflow as vpcflow_command
 from vpcflow import ConfigError, SinkError
 from vpcflow.elastic.client import connect
-from vpcflow.elastic.template import put_template
+from vpcflow.elastic.template import data_stream, put_template
 from vpcflow.sinks.elasticsearch import ElasticsearchSink
 from vpcflow.sources.base import Item
 
@@ -56,6 +64,66 @@ def web_server():
         yield server
         server.shutdown()
         thread.join()
+
+
+class Front(socketserver.ThreadingTCPServer):
+    """TLS with a certificate of one's choice, and behind it another server."""
+
+    daemon_threads = True
+
+    def __init__(self, context: ssl.SSLContext, target: str) -> None:
+        self.context = context
+        host, _, port = target.removeprefix("http://").partition(":")
+        self.target = (host, int(port))
+        super().__init__(("127.0.0.1", 0), _Behind)
+
+
+class _Behind(socketserver.BaseRequestHandler):
+    def handle(self):
+        with (
+            contextlib.suppress(OSError),  # a client that turns the certificate down is gone
+            self.server.context.wrap_socket(self.request, server_side=True) as client,
+            socket.create_connection(self.server.target) as server,
+        ):
+            threading.Thread(target=self._pass, args=(server, client), daemon=True).start()
+            self._pass(client, server)
+
+    def _pass(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A company's own authority, and the file that users are given."""
+    authority = trustme.CA()
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    authority.path = path
+    return authority
+
+
+@pytest.fixture
+def tls_front(elasticsearch_url):
+    """The real server behind TLS: `tls_front(certificate)` is its URL."""
+    if elasticsearch_url.startswith("https://"):
+        pytest.skip("this server has TLS")
+    with contextlib.ExitStack() as stack:
+
+        def serve(certificate):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(context)
+            front = stack.enter_context(Front(context, elasticsearch_url))
+            thread = threading.Thread(target=front.serve_forever, args=(0.05,))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(front.shutdown)
+            return f"https://127.0.0.1:{front.server_address[1]}"
+
+        yield serve
 
 
 @pytest.fixture
@@ -137,6 +205,69 @@ def test_no_credentials_where_they_are_wanted(secure_elasticsearch):
 def test_a_certificate_of_an_unknown_authority(secure_elasticsearch):
     with pytest.raises(ConfigError, match=r"fails at TLS: its certificate is not trusted .*ELASTICSEARCH_CA"):
         connect(secure_elasticsearch.url, environ=login(secure_elasticsearch))
+
+
+def test_a_certificate_of_the_companys_own_authority(tls_front, authority, es, namespace, tmp_path):
+    write(tmp_path / "flow.log", HEADER, ACCEPT)
+    url = tls_front(authority.issue_cert("127.0.0.1"))
+    to = ("index", "flow.log", "--to", url, "--namespace", namespace)
+    vpcflow_command(*to, "--ca", authority.path, cwd=tmp_path)
+    vpcflow_command(*to, cwd=tmp_path, ELASTICSEARCH_CA=str(authority.path))
+    es.indices.refresh(index=data_stream(namespace))
+    assert es.count(index=data_stream(namespace))["count"] == 2
+
+
+#: For whom a certificate is, from which day to which, and what is said of it.
+WRONG = {
+    "expired": (
+        "127.0.0.1",
+        (-30, -1),
+        r"its certificate is out of date \(certificate has expired\); "
+        "renew it on the server, or set this machine's clock right",
+    ),
+    "early": (
+        "127.0.0.1",
+        (1, 30),
+        r"its certificate is not in force \(certificate is not yet valid\); "
+        "set this machine's clock right, or wait",
+    ),
+    "another host": (
+        "elastic.example",
+        (-1, 30),
+        r"its certificate is another host's \(hostname '127.0.0.1' doesn't match 'elastic.example'\); "
+        "use a name that stands in it",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_a_certificate_that_does_not_hold(tls_front, authority, tmp_path, wrong):
+    host, days, said = wrong
+    write(tmp_path / "flow.log", HEADER, ACCEPT)
+    start, end = (datetime.now(UTC) + timedelta(days=day) for day in days)
+    url = tls_front(authority.issue_cert(host, not_before=start, not_after=end))
+    done = vpcflow_command("index", "flow.log", "--to", url, "--ca", authority.path, cwd=tmp_path, code=2)
+    (line,) = errors(done)
+    assert re.fullmatch(f"Error: {url} fails at TLS: {said}", line), line
+
+
+def test_a_certificate_that_signed_itself(secure_elasticsearch, tmp_path):
+    write(tmp_path / "flow.log", HEADER, ACCEPT)
+    done = vpcflow_command("index", "flow.log", "--to", secure_elasticsearch.url, cwd=tmp_path, code=2)
+    (line,) = errors(done)
+    assert re.search(
+        r"is not trusted \(self-signed certificate\); give its authority's file \(--ca, or", line
+    )
+
+
+def test_a_ca_where_nothing_is_checked(authority, tmp_path):
+    write(tmp_path / "flow.log", HEADER, ACCEPT)
+    for target, said in {"http://127.0.0.1:9": "has no TLS", "store": "a CA is for Elasticsearch"}.items():
+        done = vpcflow_command(
+            "index", "flow.log", "--to", target, "--ca", authority.path, cwd=tmp_path, code=2
+        )
+        (line,) = errors(done)
+        assert said in line
 
 
 def test_a_certificate_file_that_is_none(secure_elasticsearch, tmp_path):

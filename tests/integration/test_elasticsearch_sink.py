@@ -35,8 +35,11 @@ ITEM = Item("flow.log", "flow.log", Path("flow.log"), None, ORIGIN)
 
 def send(sink, data=LINES):
     writer = sink.open(ITEM)
-    written = writer.write(writer.encode(vpcflow.parse(data, origin=ORIGIN)))
-    writer.commit()
+    before = writer.write(writer.encode(vpcflow.parse(data, origin=ORIGIN)))
+    written = writer.commit().result()
+    written.documents += before.documents
+    written.nbytes += before.nbytes
+    written.refused += before.refused
     return written
 
 
@@ -187,8 +190,8 @@ def test_a_newer_template_is_left_alone_and_an_older_one_is_replaced(es):
 def test_a_busy_server_gets_everything_in_the_end(own_elasticsearch):
     """Too much at once is 429, a killed server refuses connections: all is stored, and nothing twice."""
     server = own_elasticsearch(settings={"indexing_pressure.memory.limit": "512kb"})
-    sink = ElasticsearchSink(server.url, ids="digest", patience=60)
-    impatient = ElasticsearchSink(server.url, patience=1)
+    sink = ElasticsearchSink(server.url, ids="digest", give_up_after=60)
+    impatient = ElasticsearchSink(server.url, give_up_after=1)
     try:
         assert send(sink, many(1500)).documents == 1500  # some 2 MB: the server has room for a quarter
         server.pause(kill=True)

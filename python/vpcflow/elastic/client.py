@@ -38,6 +38,7 @@ _CERTIFICATES = (
     ("has expired", "is out of date", "renew it on the server, or set this machine's clock right"),
     ("not yet valid", "is not in force", "set this machine's clock right, or wait"),
     ("mismatch", "is another host's", "use a name that stands in it"),
+    ("doesn't match", "is another host's", "use a name that stands in it"),  # urllib3's own check
 )
 
 
@@ -197,7 +198,7 @@ def reason(body: object) -> str:
     words: list[str] = []
     while isinstance(error, dict):
         # A parser repeats the document in a line of its own, and its wrapper says what it says.
-        word = str(error.get("reason") or error.get("type") or "").partition("\n at [")[0]
+        word = str(error.get("reason") or ("" if words else error.get("type")) or "").partition("\n at [")[0]
         if word and not any(said.endswith(word) for said in words):
             words.append(word)
         error = error.get("caused_by")
@@ -279,14 +280,12 @@ def _tls(said: str) -> str:
     if "WRONG_VERSION_NUMBER" in said or "RECORD_LAYER_FAILURE" in said:
         return "there is no TLS on this port; write http://, or give the right port"
     before, failed, after = said.partition("certificate verify failed: ")
-    if not failed:
-        return before
-    why = after.partition(" (_ssl")[0]
+    why = (after if failed else before).partition(" (_ssl")[0]
     return next(
         (
             f"its certificate {what} ({why.rstrip('.')}); {advice}"
             for mark, what, advice in _CERTIFICATES
             if mark in why
         ),
-        f"its certificate is refused ({why}); the server needs another one",
+        f"its certificate is refused ({why}); the server needs another one" if failed else said,
     )

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from elastic_transport import ObjectApiResponse
+
     from elasticsearch import ApiError
 
 __all__ = ["MAX_ROWS", "MissingIndexError", "Parameter", "Reader", "Table"]
 
-#: A server gives 10,000 rows and cuts without a word: one more than this tells "all" from "the first ones".
-MAX_ROWS = 9_999
+#: As many rows as a server gives by itself. An answer that has as many may be cut, and is an error.
+MAX_ROWS = 10_000
 
 #: What a parameter of a query can be.
 Parameter = str | int | float | bool | datetime | IPv4Address | IPv6Address | IPv4Network | IPv6Network | None
@@ -94,39 +97,27 @@ class Reader:
         """Runs an ES|QL query.
 
         Args:
-            esql: the query, with ``?`` where a parameter goes. At most 9,999 rows: end it with ``LIMIT``
-                where the first ones are enough.
+            esql: the query, with ``?`` where a parameter goes. Where the first rows are enough, end it with
+                ``LIMIT``, of less than 10,000.
             params: the values, in order. Never write one into the query: here nothing has to be escaped.
 
         Raises:
-            QueryError: the server doesn't understand the query, or the answer is not complete: too many rows,
-                or a part of the data can't be read just now. The message has the place (line:column).
+            QueryError: the server doesn't understand the query (the message has the place, line:column), or
+                the answer is not complete: too many rows, or a part of the data can't be read just now.
             MissingIndexError: what it reads from isn't there: nothing has been indexed yet, perhaps.
             ConfigError: the credentials may not read, or the server has no ES|QL (it came with 8.11).
             SinkError: the server can't be reached, or is not able to answer in time.
         """
-        from elasticsearch import ApiError, ElasticsearchWarning, TransportError
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ElasticsearchWarning)  # they are in the answer's header, too
-                # On a line of its own, since the query may end with a comment.
-                answer = self._client.esql.query(
-                    query=f"{esql}\n| LIMIT {MAX_ROWS + 1}", params=[_plain(p) for p in params], columnar=True
-                )
-        except ApiError as error:
-            raise self._refusal(error) from error
-        except TransportError as error:
-            raise explain(error, self.name) from error
+        answer = self._ask(esql, params)
         if answer.get("is_partial"):
-            raise QueryError(
-                f"{self.name} could read a part of the data only; try again, or look at its health"
-            )
+            why = "".join(f" ({text})" for text in _failures(answer)[:1])
+            raise QueryError(f"{self.name} could read a part of the data only{why}; mend it, or try again")
         columns, values = answer["columns"], answer["values"]
-        if values and len(values[0]) > MAX_ROWS:
+        rows = len(values[0]) if values else 0
+        if rows > 1 and rows >= self._most:
             raise QueryError(
-                f"the answer has more than {MAX_ROWS:,} rows, more than {self.name} gives; "
-                "group or filter, or end the query with LIMIT to get the first ones"
+                f"the answer is cut at {rows:,} rows, as many as {self.name} gives; group or filter, or end "
+                "the query with a smaller LIMIT if the first ones are enough"
             )
         types = [column["type"] for column in columns]
         return Table(
@@ -136,20 +127,58 @@ class Reader:
             _WARNING.findall(answer.meta.headers.get("warning") or ""),
         )
 
-    def _refusal(self, error: ApiError) -> QueryError | ConfigError | SinkError:
+    @cached_property
+    def _most(self) -> int:
+        """How many rows the server gives, tried out.
+
+        The setting, esql.query.result_truncation_max_size, takes a privilege on the cluster to read.
+        """
+        digits = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
+        answer = self._ask(
+            f"ROW a = {digits}, b = {digits}, c = {digits}, d = {digits} "
+            "| MV_EXPAND a | MV_EXPAND b | MV_EXPAND c | MV_EXPAND d | KEEP a",
+            (),
+        )
+        return len(answer["values"][0])
+
+    def _ask(self, esql: str, params: Sequence[Parameter]) -> ObjectApiResponse[Any]:
+        from elasticsearch import ApiError, ElasticsearchWarning, TransportError
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ElasticsearchWarning)  # they are in the answer's header, too
+                # On a line of its own, since the query may end with a comment.
+                return self._client.esql.query(
+                    query=f"{esql}\n| LIMIT {MAX_ROWS}", params=[_plain(p) for p in params], columnar=True
+                )
+        except ApiError as error:
+            raise self._refusal(error, esql) from error
+        except TransportError as error:
+            raise explain(error, self.name) from error
+
+    def _refusal(self, error: ApiError, esql: str) -> QueryError | ConfigError | SinkError:
         status, why = error.meta.status, reason(error.body)
         ours = error.meta.headers.get("x-elastic-product") == "Elasticsearch"
         if ours and status in {400, 405} and "[/_query" in why:
             return ConfigError(f"{self.name} has no ES|QL; vpcflow reads from Elasticsearch 8.11 or newer")
-        if ours and status == 400 and "compatible-with" not in why:
-            # "Found 1 problem line 2:9: Unknown column [x]": what comes before the place says nothing.
-            why = re.sub(r"^Found \d+ problems? ", "", why)
-            if "Unknown index" in why:
-                return MissingIndexError(
-                    f"{self.name}: {why}; index something first, or take credentials that may read it"
-                )
-            return QueryError(f"{self.name} can't run the query: {why}")
-        return explain(error, self.name)
+        if not ours or status != 400 or "compatible-with" in why:
+            return explain(error, self.name)
+        # "Found 1 problem line 2:9: Unknown column [x]": what comes before the place says nothing.
+        why = re.sub(r"^Found \d+ problems? ", "", why)
+        limit = esql.count("\n") + 2  # the line of our LIMIT, which the user doesn't know of
+        if why.startswith(f"line {limit}:"):
+            why = f"it ends too early ({why.partition(' expecting ')[2] or why} expected)"
+        if "Unknown index" in why:
+            return MissingIndexError(
+                f"{self.name}: {why}; index something first, or take credentials that may read it"
+            )
+        return QueryError(f"{self.name} can't run the query: {why}")
+
+
+def _failures(answer: ObjectApiResponse[Any]) -> list[str]:
+    """Why parts of the data could not be read."""
+    clusters = answer.get("_clusters", {}).get("details", {}).values()
+    return [reason(failure["reason"]) for cluster in clusters for failure in cluster.get("failures", ())]
 
 
 def _plain(value: Parameter) -> object:
