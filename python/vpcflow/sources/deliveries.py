@@ -40,8 +40,13 @@ class Deliveries:
         self._held: set[Delivery] = set()
         self._lock = threading.Lock()
 
+    def hold(self, deliveries: Iterable[Delivery]) -> None:
+        """Takes messages in hand whose objects come later, with `add`."""
+        with self._lock:
+            self._held.update(deliveries)
+
     def add(self, delivery: Delivery, objects: Iterable[str]) -> list[str]:
-        """Takes a message in hand. Which of its objects nobody reads yet.
+        """Takes a message in hand with its objects. Which of them nobody reads yet.
 
         Args:
             delivery: the message.
@@ -66,6 +71,11 @@ class Deliveries:
             done = [delivery for delivery in waited if not delivery.waiting]
             self._held.difference_update(done)
         return waited, done
+
+    def let_go(self, delivery: Delivery) -> None:
+        """Forgets a message that has no objects."""
+        with self._lock:
+            self._held.discard(delivery)
 
     def held(self) -> list[Delivery]:
         """The messages that are not done."""

@@ -31,13 +31,14 @@ __all__ = ["SqsSource", "queue_region"]
 
 log = logging.getLogger(__name__)
 
-# Seconds that one question to the queue waits for a message. AWS takes up to 20; a run that is to end can't
-# interrupt it, and would leave the messages of an answer that nobody hears invisible for a while.
+# AWS takes up to 20. But a run that is to end can't interrupt a question, and the messages of an answer that
+# nobody hears are invisible for a while.
 _WAIT = 5
 # Messages a question. Few, so that the processes on a queue share large objects evenly.
 _MESSAGES = 4
 # Messages a request to renew or return them: AWS's limit.
 _ENTRIES = 10
+_RECEIVES = "ApproximateReceiveCount"
 # Given-up messages that are remembered.
 _REMEMBERED = 10_000
 
@@ -50,18 +51,30 @@ class SqsSource(Source):
         sqs, s3: boto3 clients; the first of the queue's region.
         follow: wait for more when the queue is empty, until the run is stopped.
         max_receives: how often a message may come before its objects are given up.
+        wait: seconds that a question to the queue waits for a message; without `follow`, the queue is empty
+            when none came in that time.
 
     Raises:
         ConfigError: there is no such queue, or no permission to look at it.
     """
 
-    def __init__(self, url: str, *, sqs: Any, s3: Any, follow: bool = False, max_receives: int = 3) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        sqs: Any,
+        s3: Any,
+        follow: bool = False,
+        max_receives: int = 3,
+        wait: int = _WAIT,
+    ) -> None:
         self.name = f"sqs:{url}"
         self._url = url
         self._sqs = sqs
         self._s3 = s3
         self._follow = follow
         self._max_receives = max_receives
+        self._wait = wait
         self._deliveries = Deliveries()
         self._given_up: dict[str, None] = {}
         self._said: set[str] = set()
@@ -76,12 +89,10 @@ class SqsSource(Source):
     def items(self) -> Iterator[Item]:
         self._heartbeat.start()
         while not self._stopped.is_set():
-            idle = not self._deliveries.held()
             messages = self._receive()
-            for message in messages:
-                yield from self._items(message)
-            # What is in hand may yet fail and come again.
-            if not messages and idle and not self._follow:
+            for delivery, body in messages:
+                yield from self._items(delivery, body)
+            if not messages and not self._follow and not self._deliveries.held():
                 return
 
     def acknowledge(self, item: Item) -> None:
@@ -103,18 +114,14 @@ class SqsSource(Source):
         self._stopped.set()
         self._closed.set()
         self._give_back(self._deliveries.drop())
-        # An answer that is on its way may bring messages: who asked for it gives them back, if there is time.
-        if self._asking.acquire(timeout=_WAIT + 1):
+        # An answer that is on its way may bring messages.
+        if self._asking.acquire(timeout=self._wait + 1):
             self._asking.release()
+            self._give_back(self._deliveries.drop())
 
-    def _items(self, message: dict[str, Any]) -> Iterator[Item]:
-        delivery = Delivery(
-            id=message["MessageId"],
-            receipt=message["ReceiptHandle"],
-            receives=int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
-        )
+    def _items(self, delivery: Delivery, body: str) -> Iterator[Item]:
         try:
-            notices = read_notices(message["Body"])
+            notices = read_notices(body)
         except DecodeError as error:
             # It will be no more readable the next time.
             delivery.receives = max(delivery.receives, self._max_receives)
@@ -122,6 +129,7 @@ class SqsSource(Source):
         else:
             items = [notice.item(self._s3) for notice in self._readable(notices)]
         if not items:
+            self._deliveries.let_go(delivery)
             self._delete(delivery)
             return
         fresh = set(self._deliveries.add(delivery, (item.identity for item in items)))
@@ -142,8 +150,8 @@ class SqsSource(Source):
                     self.name, notice.event, notice.bucket, notice.key,
                 )  # fmt: skip
 
-    def _receive(self) -> list[dict[str, Any]]:
-        """The next messages but for those that were given up; none if none came in time."""
+    def _receive(self) -> list[tuple[Delivery, str]]:
+        """The next messages and their bodies, but for those that were given up; none if none came in time."""
         pause = 1.0
         while not self._stopped.is_set():
             with self._asking:
@@ -151,9 +159,9 @@ class SqsSource(Source):
                     answer = self._call(
                         "receive_message",
                         MaxNumberOfMessages=_MESSAGES,
-                        WaitTimeSeconds=_WAIT,
+                        WaitTimeSeconds=self._wait,
                         VisibilityTimeout=self._visibility,
-                        AttributeNames=["ApproximateReceiveCount"],
+                        AttributeNames=[_RECEIVES],
                     )
                 except ConfigError:
                     raise
@@ -162,14 +170,23 @@ class SqsSource(Source):
                         raise
                     log.warning("%s; trying again in %g s", error, pause)
                 else:
-                    messages: list[dict[str, Any]] = answer.get("Messages", [])
-                    if self._closed.is_set():
-                        self._give_back([Delivery(it["MessageId"], it["ReceiptHandle"]) for it in messages])
-                        return []
-                    return [message for message in messages if message["MessageId"] not in self._given_up]
+                    return self._take(answer.get("Messages", []))
             self._stopped.wait(pause)
             pause = min(2 * pause, 60)
         return []
+
+    def _take(self, messages: list[dict[str, Any]]) -> list[tuple[Delivery, str]]:
+        """Takes messages in hand."""
+        taken = [
+            (Delivery(it["MessageId"], it["ReceiptHandle"], int(it["Attributes"][_RECEIVES])), it["Body"])
+            for it in messages
+            if it["MessageId"] not in self._given_up
+        ]
+        if self._closed.is_set():
+            self._give_back([delivery for delivery, _ in taken])
+            return []
+        self._deliveries.hold(delivery for delivery, _ in taken)
+        return taken
 
     def _settle(self, item: Item, *, failed: bool) -> list[Delivery]:
         """Deletes the messages that are stored with this item. Those that waited for it."""
@@ -217,7 +234,7 @@ class SqsSource(Source):
             for failed in answer.get("Failed", []):
                 delivery = part[int(failed["Id"])]
                 # One that was deleted in the meantime needs no more time.
-                if delivery.waiting and seconds:
+                if seconds and delivery in self._deliveries.held():
                     log.warning(
                         "message %s can't be held any longer, so it may be read twice: %s",
                         delivery.id, failed.get("Message") or failed.get("Code"),
