@@ -3,7 +3,7 @@
 It takes what S3, SQS, SNS, EventBridge, CloudWatch Logs and Kinesis send to a function, and reads it through
 the same pipeline as ``vpcflow index``; Firehose's records it gives back transformed. Variables of the
 function's environment say what options say elsewhere: ``VPCFLOW_TO``, ``VPCFLOW_FORMAT``,
-``VPCFLOW_NAMESPACE``, ``VPCFLOW_IDS``, ``VPCFLOW_ON_ERROR``, ``VPCFLOW_PRESERVE_ORIGINAL``, ``VPCFLOW_TAGS``,
+``VPCFLOW_NAMESPACE``, ``VPCFLOW_ON_ERROR``, ``VPCFLOW_PRESERVE_ORIGINAL``, ``VPCFLOW_TAGS``,
 and ``ELASTICSEARCH_…`` for the credentials.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,12 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["handler"]
 
 log = logging.getLogger("vpcflow.aws")
-
-_ON_ERROR: dict[str, Literal["index", "skip", "raise"]] = {
-    "index": "index",
-    "dead-letter": "skip",
-    "fail": "raise",
-}
 
 
 def handler(event: Mapping[str, Any], context: Any = None) -> dict[str, Any]:
@@ -60,14 +55,14 @@ def handler(event: Mapping[str, Any], context: Any = None) -> dict[str, Any]:
         return transform(
             event,
             format=settings.format,
-            on_error=_ON_ERROR[settings.on_error],
+            on_error="skip" if settings.on_error == "dead-letter" else "index",
             namespace=settings.namespace,
             preserve_original=settings.preserve_original,
             tags=settings.tags,
         )
     left = None if context is None else context.get_remaining_time_in_millis() / 1000
     source = EventSource(event, _kept.s3, left)
-    counts = _index(source, settings)
+    counts = _index(source, _kept.sink(settings, left), settings)
     failed = source.failed()
     if failed and (len(failed) == source.parts or not source.partial):
         raise VpcflowError(f"{source.why}; what is not indexed is to come again")
@@ -83,8 +78,7 @@ class _Settings:
     to: str | None
     format: Format | None
     namespace: str
-    ids: Literal["auto", "digest"] | None
-    on_error: Literal["index", "dead-letter", "fail"]
+    on_error: Literal["index", "dead-letter"]
     preserve_original: bool
     tags: tuple[str, ...]
 
@@ -96,21 +90,17 @@ class _Settings:
                 raise ConfigError(f"{name}={value}: must be {', '.join(values[:-1])} or {values[-1]}")
             return value
 
-        to = environ.get("VPCFLOW_TO") or environ.get("ELASTICSEARCH_URL") or None
-        # What Lambda could not finish comes again.
-        ids = one_of("VPCFLOW_IDS", "digest", "auto")
         return cls(
-            to=to,
+            to=environ.get("VPCFLOW_TO") or environ.get("ELASTICSEARCH_URL") or None,
             format=to_format(environ.get("VPCFLOW_FORMAT") or None),
             namespace=environ.get("VPCFLOW_NAMESPACE") or "default",
-            ids=cast("Any", ids) if to and to.startswith(("http:", "https:", "cloud:")) else None,
-            on_error=cast("Any", one_of("VPCFLOW_ON_ERROR", *_ON_ERROR)),
+            on_error=cast("Any", one_of("VPCFLOW_ON_ERROR", "index", "dead-letter")),
             preserve_original=one_of("VPCFLOW_PRESERVE_ORIGINAL", "false", "true") == "true",
             tags=tuple(environ.get("VPCFLOW_TAGS", "").replace(",", " ").split()),
         )
 
 
-def _index(source: EventSource, settings: _Settings) -> dict[str, Any]:
+def _index(source: EventSource, sink: Sink, settings: _Settings) -> dict[str, Any]:
     from vpcflow.pipeline import index
 
     # Lambda's own file system ends with it, so what would be in the file goes to the log.
@@ -118,7 +108,7 @@ def _index(source: EventSource, settings: _Settings) -> dict[str, Any]:
     try:
         result = index(
             source,
-            to=_kept.sink(settings),
+            to=sink,
             format=settings.format,
             on_error=settings.on_error,
             dead_letter=letters,
@@ -154,10 +144,10 @@ class _Kept:
             self._s3 = client("s3")
         return self._s3
 
-    def sink(self, settings: _Settings) -> Sink:
+    def sink(self, settings: _Settings, seconds: float | None) -> Sink:
         """The target, which no run closes."""
         if self._sink is None or self._settings != settings:
-            self._sink, self._settings = _open(settings), settings
+            self._sink, self._settings = _open(settings, seconds), settings
             for note in getattr(self._sink, "notes", ()):
                 log.info("%s", note)
         return _Lent(self._sink, self._drop)
@@ -188,7 +178,7 @@ class _Lent:
         self._sink.abort()
 
 
-def _open(settings: _Settings) -> Sink:
+def _open(settings: _Settings, seconds: float | None) -> Sink:
     from vpcflow.sinks import open_sink
     from vpcflow.sinks.ndjson import NdjsonFileSink, StdoutSink
     from vpcflow.sinks.parquet import ParquetFileSink
@@ -198,11 +188,14 @@ def _open(settings: _Settings) -> Sink:
     sink = open_sink(
         settings.to,
         namespace=settings.namespace,
-        ids=settings.ids,
+        redelivers=True,  # what a call could not finish comes again
         preserve_original=settings.preserve_original,
         tags=settings.tags,
+        # A server that takes nothing is to be said before the function's time is up.
+        give_up_after=seconds / 2 if seconds and re.match(r"https?:|cloud:", settings.to) else None,
     )
     if isinstance(sink, NdjsonFileSink | StdoutSink | ParquetFileSink):
+        sink.abort()
         raise ConfigError(
             f"VPCFLOW_TO={settings.to}: each call would replace the file of the one before; give "
             "https://host:9200, or a folder (such as one of EFS) for a Parquet store"
