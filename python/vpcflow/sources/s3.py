@@ -25,7 +25,7 @@ __all__ = ["S3Object", "S3Source", "parse_url"]
 
 _log = logging.getLogger(__name__)
 _URL = re.compile(r"s3://(?P<bucket>[^/]+)(?:/(?P<prefix>.*))?", re.IGNORECASE | re.DOTALL)
-# An object's records end within so many seconds of the time in its name.
+# An object's records end in the five minutes that begin with the time in its name.
 _WINDOW = 300.0
 # New accounts and regions are looked for less often than new objects in those that are known.
 _RESCAN = 600.0
@@ -199,12 +199,12 @@ class S3Source(Source):
         time_of = folder.time(found.key) if folder else None
         if folder is not None and time_of is not None:
             at = time_of.timestamp()
-            return _Place(self._marks_of(folder), at, at, at + _WINDOW)
+            return _Place(self._marks_of(folder), at, at, at + _WINDOW - 1)
         # Names are copied with their objects, sometimes late: only when an object was stored tells new ones.
         parts = parse_key(found.key)
         if parts is not None and parts.time is not None:
             first = parts.time.timestamp()
-            return _Place(self._marks_of(None), found.modified, first, first + _WINDOW)
+            return _Place(self._marks_of(None), found.modified, first, first + _WINDOW - 1)
         return _Place(self._marks_of(None), found.modified, found.modified, found.modified)
 
     def _begin(self, place: _Place, found: Found) -> Item:
@@ -242,7 +242,8 @@ class S3Source(Source):
         """Each region's folder has its own; all that is in none of AWS's form has one together."""
         name = folder.prefix if folder else ""
         if name not in self._marks:
-            since = max(0.0, (self._since or 0.0) - _WINDOW) if folder else 0.0
+            # The window that it lies in; of what is in no window everything is looked at.
+            since = (self._since or 0.0) // _WINDOW * _WINDOW if folder else 0.0
             self._marks[name] = Marks(self._checkpoint, name, since, ordered=folder is not None)
         return self._marks[name]
 

@@ -129,7 +129,9 @@ class Listing:
     def _read(self, area: Area, request: dict[str, Any], first: Future[Any]) -> Iterator[_Listed]:
         end = None
         if area.folder is not None and self._until is not None:
-            end = area.folder.day(datetime.fromtimestamp(self._until, UTC).date() + timedelta(days=1))
+            # The first day of which nothing is wanted: `until` itself isn't.
+            last = datetime.fromtimestamp(self._until, UTC) - timedelta(microseconds=1)
+            end = area.folder.day(last.date() + timedelta(days=1))
         page = first.result()
         while True:
             for entry in page.get("Contents", ()):

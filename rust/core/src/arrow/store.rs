@@ -80,11 +80,20 @@ impl StoreWriter {
             remove_stale(&folder);
             Part::create(temporary(&folder, &self.digest), schema.clone())
         };
-        match create() {
-            // Another writer had just done with the folder and removed it.
-            Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => create(),
-            result => result,
+        // Another writer may be done with the folder at any moment and remove it: it is gone when the part is to be put
+        // into it, or between seeing that it is there and looking whether it is a folder.
+        let passing = |error: &Error| {
+            use std::io::ErrorKind::{AlreadyExists, NotFound};
+            matches!(error, Error::Io(error) if matches!(error.kind(), NotFound | AlreadyExists))
+        };
+        let mut result = create();
+        for _ in 0..100 {
+            match &result {
+                Err(error) if passing(error) => result = create(),
+                _ => break,
+            }
         }
+        result
     }
 
     fn temporary_folder(&self) -> PathBuf {
