@@ -224,13 +224,13 @@ def test_what_the_server_refuses_is_said_and_the_rest_is_not_tried(elasticsearch
     # The user's own component contradicts ours: only the whole shows it.
     es.cluster.put_component_template(
         name=f"vpcflow-{own}@custom",
-        template={"mappings": {"properties": {"source": {"type": "keyword"}}}},
+        template={"mappings": {"properties": {"@timestamp": {"type": "keyword"}}}},
     )
     lines, errors = vpcflow_setup(elasticsearch_url, "--namespace", own, code=1)
     assert results(lines)[f"vpcflow-logs-{own}"] == "refused"
     (error,) = errors
     assert error.startswith(f"Error: index template vpcflow-logs-{own}: ")
-    assert "[source]" in error
+    assert "timestamp field [@timestamp] is of type [keyword]" in error
 
 
 def test_data_streams_that_exist_get_it_with_their_next_rollover(elasticsearch_url, es, own, index):

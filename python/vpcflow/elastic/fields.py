@@ -34,38 +34,28 @@ _OPEN: dict[str, dict[str, Any]] = {
 
 #: What a field becomes that is not listed: text, as it is in the log; labels are keywords in ECS.
 DYNAMIC_TEMPLATES: list[dict[str, Any]] = [
-    {
-        "labels": {
-            "path_match": "labels.*",
-            "match_mapping_type": ["string", "boolean", "long", "double"],
-            "mapping": _KEYWORD,
-        }
-    },
+    {"labels": {"path_match": "labels.*", "match_mapping_type": "*", "mapping": _KEYWORD}},
     {"strings": {"match_mapping_type": "string", "mapping": _KEYWORD}},
 ]
 
-#: Asked for sums, ranges and histograms, or rarely: doc values answer that, an index beside them is space.
-#: Whatever Elasticsearch can ask of an indexed field it can ask of these, by looking at more documents.
-_DOC_VALUES_ONLY = {
-    "event.start",
-    "event.end",
-    "event.ingested",
-    "source.bytes",
-    "source.packets",
-    "network.bytes",
-    "network.packets",
-    "network.community_id",
-    "log.offset",
-    # The same as source.ip, destination.ip, cloud.account.id, event.action and cloud.instance.id.
-    "source.address",
-    "destination.address",
-    "aws.vpcflow.account_id",
-    "aws.vpcflow.action",
-    "aws.vpcflow.instance_id",
-}
-
-#: Lists whose order says nothing: with synthetic source they come back sorted, each value once.
-_SETS = {"event.category", "event.type", "related.ip", "tags", "aws.vpcflow.tcp_flags_array"}
+#: Asked for sums, histograms and ranges among other conditions, or the same as a field that has an index: doc
+#: values answer that. Whatever can be asked of an indexed field can be asked of these, by looking at more
+#: documents.
+_DOC_VALUES_ONLY = frozenset(
+    {
+        "event.start",
+        "event.end",
+        "event.ingested",
+        "source.bytes",
+        "source.packets",
+        "network.bytes",
+        "network.packets",
+        "log.offset",
+        # The same as source.ip and destination.ip.
+        "source.address",
+        "destination.address",
+    }
+)
 
 _SIDES = ("source", "destination")
 
@@ -160,8 +150,6 @@ def fields() -> dict[str, dict[str, Any]]:
     mapped = core | _OTHERS
     for name in _DOC_VALUES_ONLY:
         mapped[name] = mapped[name] | {"index": False}
-    for name in _SETS:
-        mapped[name] = mapped[name] | {"synthetic_source_keep": "none"}
     return dict(sorted(mapped.items()))
 
 

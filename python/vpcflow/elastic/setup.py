@@ -39,7 +39,7 @@ _TRIES = 20
 
 #: What only saves space, or limits damage: a server that doesn't know it works without.
 _DISPENSABLE = frozenset({"index.mapping.total_fields.ignore_dynamic_beyond_limit"})
-_PARAMETERS = frozenset({"synthetic_source_keep", "subobjects"})
+_PARAMETERS = frozenset({"subobjects"})
 
 
 @dataclass(slots=True)
@@ -177,12 +177,13 @@ def _probe(client: Elasticsearch, options: Options) -> tuple[Server, list[str], 
                 template=flat(options, server),
             )
         except BadRequestError as error:
-            note = _give_up(server, options, reason(error.body))
-            if note is None:
+            why = reason(error.body)
+            if "lifecycle" in why and server.lifecycle == "data stream lifecycle":
+                server.lifecycle = "ILM" if _has_ilm(client) else None
+            elif note := _give_up(server, options, why):
+                notes.append(note)
+            else:
                 raise
-            notes.append(note)
-            if server.lifecycle == "ILM" and not _has_ilm(client):
-                server.lifecycle = None
             continue
         index = answer["template"].get("settings", {}).get("index", {})
         return server, notes, index.get("mapping", {}).get("source", {}).get("mode")
@@ -193,23 +194,19 @@ def _probe(client: Elasticsearch, options: Options) -> tuple[Server, list[str], 
 
 def _give_up(server: Server, options: Options, why: str) -> str | None:
     """Takes out what the server refused and says so; None when it can't go without."""
-    if (lacks := re.search(r"mapper type \[(\w+)\]", why)) and lacks[
-        1
-    ] in STAND_INS.keys() - server.stand_ins:
+    lacks = re.search(r"(?:mapper|handler for) type \[(\w+)\]", why)
+    if lacks is not None and lacks[1] in STAND_INS.keys() - server.stand_ins:
         server.stand_ins[lacks[1]] = STAND_INS[lacks[1]]
         return f"the server has no field type {lacks[1]}: {STAND_INS[lacks[1]]} stands in"
     for name in (_DISPENSABLE | _PARAMETERS) - server.without:
         if f"[{name}" in why or f"{name} " in why:
             server.without.add(name)
             return f"the server doesn't know {name}: it does without"
-    if "index mode" in why and server.logsdb:
+    if re.search(r"index ?mode", why, re.IGNORECASE) and server.logsdb:
         if options.index_mode == "logsdb":
             raise ConfigError(f"the server has no index mode logsdb ({why}); take auto or standard")
         server.logsdb = False
         return "the server has no index mode logsdb: standard, which takes more space, stands in"
-    if "lifecycle" in why and server.lifecycle == "data stream lifecycle":
-        server.lifecycle = "ILM"
-        return "the server has no data stream lifecycle: ILM stands in"
     return None
 
 
