@@ -5,7 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import importlib
+import io
 import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +23,9 @@ from vpcflow.query.store import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 LOG = gzip.compress(samples.log(samples.V2, [samples.ACCEPTED, samples.REJECTED]))
+ROOT = Path(__file__).parents[2]
 URL = f"https://flows.s3.{REGION}.amazonaws.com"
 GROUP, STREAM = "/aws/vpc/flowlogs", "eni-1235b8ca123456789-all"
 
@@ -481,3 +486,68 @@ def test_a_target_that_can_not_be_reached_fails_the_call_and_not_the_next_one(
         handler(sqs_event(s3_event("b.log.gz")))
     monkeypatch.setenv("VPCFLOW_TO", str(store))
     assert handler(sqs_event(s3_event("b.log.gz"))) == {"batchItemFailures": []}
+
+
+def test_the_function_needs_neither_duckdb_nor_the_command_line(
+    handler, bucket, *, elasticsearch_url, namespace, monkeypatch
+):
+    """The zip leaves them out: with DuckDB it would be twice as large."""
+    monkeypatch.setenv("VPCFLOW_TO", elasticsearch_url)
+    monkeypatch.setenv("VPCFLOW_NAMESPACE", namespace)
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['click', 'duckdb', 'rich']))\n"
+        f"import vpcflow.aws; print(vpcflow.aws.handler({s3_event('b.log.gz')!r}, None)['documents'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "2\n", done.stderr
+
+
+def test_the_template_makes_queue_function_and_mapping(aws):
+    """examples/lambda/template.yaml, in moto's CloudFormation."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as file:
+        file.writestr("vpcflow/aws/__init__.py", "")
+    aws.bucket("code", {"vpcflow-lambda.zip": zipped.getvalue()})
+    s3 = aws.bucket("flows")
+    stacks = aws.client("cloudformation")
+    values = {
+        "LogBucket": "flows",
+        "CodeBucket": "code",
+        "ElasticsearchUrl": "https://elastic.example:9200",
+        "ElasticsearchApiKey": "secret",
+    }
+    stacks.create_stack(
+        StackName="flow-logs",
+        TemplateBody=(ROOT / "examples" / "lambda" / "template.yaml").read_text(),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    outputs = {it["OutputKey"]: it["OutputValue"] for it in stacks.describe_stacks()["Stacks"][0]["Outputs"]}
+    [function] = aws.client("lambda").list_functions()["Functions"]
+    module, _, name = function["Handler"].rpartition(".")
+    assert callable(getattr(importlib.import_module(module), name))
+    assert function["Environment"]["Variables"]["VPCFLOW_TO"] == "https://elastic.example:9200"
+    [mapping] = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    assert mapping["EventSourceArn"] == outputs["QueueArn"]
+    assert mapping["FunctionArn"] == function["FunctionArn"]
+    [policy] = aws.client("iam").list_role_policies(RoleName=function["Role"].rpartition("/")[2])[
+        "PolicyNames"
+    ]
+    assert policy == "vpcflow"
+    # The bucket's notifications arrive, and a queue with a redrive policy holds them.
+    sqs = aws.client("sqs")
+    url = sqs.get_queue_url(QueueName=outputs["QueueArn"].rpartition(":")[2])["QueueUrl"]
+    s3.put_bucket_notification_configuration(
+        Bucket="flows",
+        NotificationConfiguration={
+            "QueueConfigurations": [{"QueueArn": outputs["QueueArn"], "Events": ["s3:ObjectCreated:*"]}]
+        },
+    )
+    s3.put_object(Bucket="flows", Key="b.log.gz", Body=LOG)
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert int(attributes["ApproximateNumberOfMessages"]) == 2, "the test message, and the object's"
+    assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] == 3
+    # AWS's advice is six times the function's time-out.
+    assert int(attributes["VisibilityTimeout"]) >= 6 * function["Timeout"]

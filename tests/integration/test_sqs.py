@@ -479,6 +479,30 @@ def test_a_run_that_is_stopped_gives_back_what_it_has_not_read(s3, aws, proxy, s
     assert queue.left() == (len(keys) - result.files, 0)
 
 
+def test_sigterm_ends_a_run_that_follows_with_nothing_acknowledged_that_is_not_stored(
+    aws, s3, proxy, tmp_path
+):
+    queue = Queue(aws)
+    put(s3, "good.log.gz", "slow.log.gz")
+    queue.notice("good.log.gz")
+    go_on = threading.Event()
+    proxy.rule = lambda seen: go_on.wait(30) and None if "slow.log.gz" in seen.path else None
+    store = tmp_path / "store"
+    run = subprocess.Popen(
+        command("index", f"sqs:{queue.url}", "--to", store, "--follow", "--workers", "1"),
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with run:
+        wait_until(lambda: queue.left() == (0, 0))  # and it goes on waiting
+        queue.notice("slow.log.gz")
+        wait_until(lambda: proxy.count("slow.log.gz"))
+        run.terminate()
+        _, said = run.communicate(timeout=15)
+        go_on.set()
+    assert "Traceback" not in said
+    assert (rows(store), queue.left()) == (2, (1, 0)), said
+
+
 @pytest.mark.timeout(240)
 def test_two_processes_share_a_queue_and_nothing_is_lost_when_one_is_killed(aws, s3, tmp_path):
     """1,000 objects of 20 records. The first process is killed half-way, the second goes on with its messages."""
