@@ -33,7 +33,10 @@ pytestmark = pytest.mark.usefixtures("no_credentials")
 def send(sink):
     item = Item("flow.log", "flow.log", Path("flow.log"), None, vpcflow.Origin(path="flow.log"))
     writer = sink.open(item)
-    return writer.write(writer.encode(vpcflow.parse(LINE, origin=item.origin)))
+    early = writer.write(writer.encode(vpcflow.parse(LINE, origin=item.origin)))
+    last = writer.commit().result(60)
+    last.documents += early.documents
+    return last
 
 
 def login(server):
