@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=200_000)
     parser.add_argument("--url", help="a server to use; default: one is booted")
     parser.add_argument("--fields", choices=["v2", "v5"], help="what each field takes")
+    parser.add_argument("--versions", type=int, nargs="+", choices=[2, 5], default=[2, 5])
     parser.add_argument("--ids", choices=["auto", "digest"], default="auto")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -115,14 +116,15 @@ def main() -> None:
             console.print(fields(client, stream))
             console.print(f"{bytes_a_flow(client, stream):.1f} B a flow")
             return
-        table = Table(
-            "index mode", "v2", "v2 with the original", "v5", "v5 with the original", title="B a flow"
-        )
+        headings = [
+            f"v{version}{more}" for version in options.versions for more in ("", " with the original")
+        ]
+        table = Table("index mode", *headings, title="B a flow")
         for number, way in enumerate(WAYS):
             sizes = []
-            for version in (2, 5):
+            for version in options.versions:
                 for original in (False, True):
-                    namespace = f"v{version}_{number}_{'original' if original else 'plain'}"
+                    namespace = f"v{version}_{number}_{'original' if original else 'plain'}_{options.ids}"
                     path = generate.cached(version, options.lines)
                     how = {"preserve_original": original, "ids": options.ids}
                     stream = fill(client, url, namespace, way, path, **how)

@@ -55,10 +55,6 @@ _FORBIDDEN = '\\/*?"<>| ,#:-'
 #: https://www.elastic.co/docs/manage-data/lifecycle/data-stream (``max_age: auto``)
 _ROLLOVER_DAYS = ((1, "1h"), (14, "1d"), (90, "7d"))
 
-#: Neighbours share most values: an interface's records have its VPC, subnet, instance and zone, and a
-#: connection's records follow each other.
-_SORT = ["aws.vpcflow.interface_id", "source.ip", "destination.ip", "@timestamp"]
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -221,8 +217,6 @@ def _settings(options: Options, server: Server) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "index.codec": "best_compression",
         "index.mapping.total_fields.ignore_dynamic_beyond_limit": "true",
-        "index.sort.field": _SORT,
-        "index.sort.order": ["asc", "asc", "asc", "desc"],
     }
     if mode == "logsdb" or (mode == "auto" and server.logsdb):
         settings["index.mode"] = "logsdb"
