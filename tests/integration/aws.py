@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -136,6 +137,7 @@ class Proxy:
         url: for ``AWS_ENDPOINT_URL``.
         seen: the requests, in the order in which they came.
         rule: asked for each request; None lets it through.
+        ahead: seconds by which its clock is ahead of this machine's.
         page: so many keys are in a page of a bucket's listing, where S3 has a thousand.
     """
 
@@ -143,6 +145,7 @@ class Proxy:
         self.seen: list[Seen] = []
         self.rule: Callable[[Seen], Answer | None] = lambda seen: None
         self.page: int | None = None
+        self.ahead = 0.0
         self._to = to.removeprefix("http://")
         proxy = self
 
@@ -153,6 +156,9 @@ class Proxy:
                 proxy._handle(self)
 
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any  # noqa: N815
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(time.time() + proxy.ahead if timestamp is None else timestamp)
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -185,8 +191,10 @@ class Proxy:
             return
         upstream = http.client.HTTPConnection(self._to, timeout=60)
         try:
+            # A client that takes it for its HTTP proxy names the server too.
+            target = re.sub(r"^http://[^/]+", "", seen.path)
             paged = self.page is not None and "list-type=2" in seen.path
-            path = f"{seen.path}&max-keys={self.page}" if paged else seen.path
+            path = f"{target}&max-keys={self.page}" if paged else target
             upstream.request(seen.method, path, body, seen.headers)
             got = upstream.getresponse()
             headers = {

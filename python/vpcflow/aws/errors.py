@@ -145,7 +145,9 @@ def _permission(error: Exception, arn: str | None) -> str:
     operation = str(getattr(error, "operation_name", ""))
     said = _ON.search(_text(error))
     action = said["action"] if said else _ACTIONS.get(operation, operation)
-    on = (said["arn"] if said else None) or arn
+    # Behind the call may be another one, for a role or a key.
+    same = arn is not None and action.partition(":")[0] == arn.split(":")[2]
+    on = (said["arn"] if said else None) or (arn if same else None)
     return f"the permission {action}{f' on {on}' if on else ''} is missing"
 
 
