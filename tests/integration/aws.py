@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import ProxyHandler, Request, build_opener
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -67,7 +67,8 @@ class Moto:
         """Forgets everything."""
         while self._open:
             self._open.pop().close()
-        with urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=30):
+        direct = build_opener(ProxyHandler({}))  # whatever a test has set in the environment
+        with direct.open(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=30):
             pass
 
 
