@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ def stored(es, stream):
     return [hit["_source"] for hit in es.search(index=stream, size=1000, sort="log.offset")["hits"]["hits"]]
 
 
+def in_order(value):
+    """Sorts every list: where the index makes its documents up from its columns, they come sorted."""
+    for inner in value.values():
+        if isinstance(inner, dict):
+            in_order(inner)
+        elif isinstance(inner, list):
+            inner.sort()
+
+
 @pytest.fixture
 def open_sink(elasticsearch_url, namespace):
     """Makes sinks that write to the test's own data stream, and closes them."""
@@ -78,6 +88,7 @@ def test_documents_are_stored_as_the_core_writes_them(open_sink, es, namespace):
     expected = batch.to_ecs(namespace=namespace, preserve_original=True, tags=("test",))
     for document in (*documents, *expected):
         document["event"].pop("ingested")
+        in_order(document)
     assert documents == expected
     assert [document["event"]["kind"] for document in documents] == [
         "event",
@@ -208,9 +219,14 @@ def test_a_busy_server_gets_everything_in_the_end(own_elasticsearch):
         server.pause()
         with pytest.raises(SinkError, match=r"took nothing for 1 s .*can't be reached"):
             send(impatient)
-        impatient.abort()
-        with pytest.raises(SinkError, match="stopped while the server was busy"):
-            send(impatient)
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(send, sink)
+            time.sleep(0.2)
+            sink.abort()
+            with pytest.raises(
+                SinkError, match="stopped (before everything was stored|while the server was busy)"
+            ):
+                waiting.result()
     finally:
         sink.close()
         impatient.close()

@@ -76,7 +76,7 @@ class ElasticsearchSink:
         }
         self._client = connect(url, ca=ca)
         try:
-            self.notes += put_template(self._client)
+            self.notes += put_template(self._client, namespace)
         except AuthorizationException:
             # A key for writing only is good practice; whoever made it is taken to have set the template up.
             self.notes.append("the credentials don't reach the index template: it is taken as set up")

@@ -27,10 +27,10 @@ _AGAIN = frozenset({429, 500, 502, 503, 504})
 _SETUP = frozenset({401, 403, 404})
 
 #: Seconds of the first pause, at most; each next one is twice as long, up to the last.
-_FIRST_PAUSE, _LAST_PAUSE = 0.5, 15.0
+_FIRST_PAUSE, _LAST_PAUSE = 0.5, 5.0
 
-#: Refused as a whole so often, a request may do in smaller bites.
-_TRIES = 2
+#: A request that is too much for a busy server may do in halves; one of so few documents is sent as it is.
+_FEW = 100
 
 
 class Delivery:
@@ -65,7 +65,7 @@ class Delivery:
             try:
                 rest, why = self._settle(part, self._request(part))
             except _BusyError as busy:
-                rest, why = self._smaller(part, busy.status, attempt), str(busy)
+                rest, why = self._smaller(part, busy.status), str(busy)
                 if busy.status == 413:  # nothing to wait for
                     why = ""
             else:
@@ -76,9 +76,9 @@ class Delivery:
                 self._pause(attempt, max(begun, self._taken_at or begun), why, stopped)
                 attempt += len(rest) == 1  # smaller bites are no sign that the server needs longer
 
-    def _smaller(self, body: Body, status: int | None, attempt: int) -> list[Body]:
+    def _smaller(self, body: Body, status: int | None) -> list[Body]:
         """What to send in the place of a request that the server did not take."""
-        if body.documents > 1 and (status == 413 or (status == 429 and attempt >= _TRIES)):
+        if body.documents > 1 and (status == 413 or (status == 429 and body.documents > _FEW)):
             return list(body.halves())
         if status == 413:
             body.tell({0: "too large for the server"}, [])
