@@ -333,7 +333,7 @@ QUERIES = {
     "an account, as AWS names it": ({"term": {"aws.vpcflow.account_id": "210987654321"}}, 1),
     "some interfaces": ({"prefix": {"aws.vpcflow.interface_id": "eni-"}}, 6),
     "records without traffic": ({"term": {"aws.vpcflow.log_status": "NODATA"}}, 1),
-    "a flag": ({"term": {"aws.vpcflow.tcp_flags_array": "ack"}}, 0),
+    "a flag": ({"term": {"aws.vpcflow.tcp_flags_array": "ack"}}, 2),
     "a connection by its id": ({"term": {"network.community_id": "{community_id}"}}, 2),
     "an hour": ({"range": {"@timestamp": {"gte": "2014-12-14T04:00:00Z", "lt": "2014-12-14T05:00:00Z"}}}, 4),
     "began before": ({"range": {"event.start": {"lt": "2014-12-14T05:00:00Z"}}}, 4),
