@@ -37,10 +37,12 @@ class Moto:
 
     Attributes:
         url: for ``AWS_ENDPOINT_URL``.
+        pid: of its process.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pid: int) -> None:
         self.url = url
+        self.pid = pid
         self._open: list[Any] = []
 
     def client(self, service: str, region: str = REGION) -> Any:
@@ -93,7 +95,7 @@ def moto_server() -> Iterator[Moto]:
         # It logs each request: a pipe that nobody reads would fill up.
         drain = threading.Thread(target=process.stderr.read, daemon=True)
         drain.start()
-        yield Moto(found[1])
+        yield Moto(found[1], process.pid)
         process.terminate()
         drain.join(10)
     finally:

@@ -85,15 +85,16 @@ def _open_sqs(text: str, options: SourceOptions) -> Source:
 
 def _open_cloudwatch(text: str, options: SourceOptions) -> Source:
     from vpcflow.aws.session import client, session
-    from vpcflow.sources.cloudwatch import CloudWatchSource
+    from vpcflow.sources.cloudwatch import CloudWatchSource, group_region
 
     name = text.partition(":")[2]
+    options = replace(options, region=group_region(name) or options.region)
     shared = session(options)
     return CloudWatchSource(
         name,
         logs=client("logs", options, shared=shared),
         ec2=lambda: client("ec2", options, shared=shared),
-        checkpoint=_checkpoint(f"cloudwatch:{name}", options),
+        checkpoint=_checkpoint("cloudwatch", options),
         follow=options.follow,
         scan_frequency=options.interval,
         latency=options.latency,
@@ -104,6 +105,7 @@ def _open_cloudwatch(text: str, options: SourceOptions) -> Source:
         log_stream_prefix=options.log_stream_prefix,
         number_of_workers=options.number_of_workers,
         max_receives=options.max_receives,
+        format=options.format,
     )
 
 

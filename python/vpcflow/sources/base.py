@@ -49,6 +49,7 @@ class SourceOptions:
         max_receives: how often a message may come before its object is given up.
         latency, start_position, log_streams, log_stream_prefix, number_of_workers: of CloudWatch Logs, as the
             documentation of that source says.
+        format: layout that the user gave, so that nobody needs to be asked for it.
         profile, role_arn, external_id, endpoint_url, region: how to get at AWS; None is boto3's own way.
     """
 
@@ -66,6 +67,7 @@ class SourceOptions:
     log_streams: tuple[str, ...] = ()
     log_stream_prefix: str | None = None
     number_of_workers: int = 1
+    format: Format | None = None
     profile: str | None = None
     role_arn: str | None = None
     external_id: str | None = None

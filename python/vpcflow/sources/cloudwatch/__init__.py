@@ -6,6 +6,7 @@ makes items of events, `ledger` knows which are on their way, and `source` puts 
 
 from __future__ import annotations
 
+from vpcflow.sources.cloudwatch.groups import group_region
 from vpcflow.sources.cloudwatch.source import CloudWatchSource
 
-__all__ = ["CloudWatchSource"]
+__all__ = ["CloudWatchSource", "group_region"]

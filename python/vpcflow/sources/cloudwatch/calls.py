@@ -15,7 +15,7 @@ from vpcflow.aws.errors import code, explain
 from vpcflow.errors import FormatError
 from vpcflow.sources.cloudwatch.groups import LogGroup, Selection
 
-__all__ = ["Calls", "StoppedError"]
+__all__ = ["Calls", "StoppedError", "aws_errors"]
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,14 @@ _PAUSE, _LONGEST, _PATIENCE = 1.0, 30.0, 300.0
 _SKEW = 5.0
 # Seconds for which a group's format is good: a flow log's can't be changed, but it can be made anew.
 _KEPT = 3600.0
+
+
+def aws_errors() -> tuple[type[Exception], ...]:
+    """What boto3 raises: of a gateway's answer that isn't AWS's, too."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    return BotoCoreError, ClientError, ResponseParserError
 
 
 class StoppedError(Exception):
@@ -105,8 +113,6 @@ class Calls:
         return layout
 
     def _layout(self, group: LogGroup) -> Format | None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         if group.linked or not self._asks_ec2:  # another account's flow logs can't be seen from here
             return None
         try:
@@ -116,7 +122,7 @@ class Calls:
                 Filters=[{"Name": "log-group-name", "Values": [group.name]}]
             )
             specs = {it["LogFormat"] for page in pages for it in page["FlowLogs"] if "LogFormat" in it}
-        except (BotoCoreError, ClientError) as error:
+        except aws_errors() as error:
             # The layout can be told in other ways, and asking again would fail again.
             self._asks_ec2 = False
             log.info("%s; layouts are told from the records", explain(error, group.name))

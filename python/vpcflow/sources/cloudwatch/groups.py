@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vpcflow.errors import ConfigError
 
-__all__ = ["LogGroup", "Selection"]
+__all__ = ["LogGroup", "Selection", "group_region"]
 
 _ARN = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):logs:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):log-group:(?P<name>.+)"
@@ -81,3 +81,12 @@ class Selection:
         """Whether the group is meant. CloudWatch Logs itself only knows how names begin."""
         mine, its = (self.name, group.name) if self.arn is None else (self.arn, group.arn)
         return its.startswith(mine) if self.prefix else its == mine
+
+
+def group_region(text: str) -> str | None:
+    """The region that an ARN names: requests to another one's endpoint would not find the group.
+
+    Raises:
+        ConfigError: it is neither a name, nor a prefix, nor an ARN.
+    """
+    return Selection.parse(text).region

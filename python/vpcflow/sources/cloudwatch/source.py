@@ -11,10 +11,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 from vpcflow._core import Format, Origin, parse
-from vpcflow.aws.errors import explain
+from vpcflow.aws.errors import code, explain
 from vpcflow.errors import ConfigError, FormatError, SinkError, VpcflowError
 from vpcflow.sources.base import Item, Source
-from vpcflow.sources.cloudwatch.calls import Calls, StoppedError
+from vpcflow.sources.cloudwatch.calls import Calls, StoppedError, aws_errors
 from vpcflow.sources.cloudwatch.groups import LogGroup, Selection
 from vpcflow.sources.cloudwatch.ledger import Batch, Ledger, Reading
 from vpcflow.sources.cloudwatch.position import SETTLE, Position, first_position
@@ -156,11 +156,9 @@ class CloudWatchSource(Source):
 
     def _scan(self, *, first: bool) -> None:
         """Lets every group be read that isn't being read still."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             groups = self._calls.groups(self._selection)
-        except (BotoCoreError, ClientError) as error:
+        except aws_errors() as error:
             if first:
                 raise explain(error, self.name) from error
             log.warning("%s; trying again in %g s", explain(error, self.name), self._frequency)
@@ -179,7 +177,7 @@ class CloudWatchSource(Source):
         there = {group.arn for group in groups}
         for reading in self._readings.values():
             if reading.group.arn not in there and not reading.busy:
-                self._fail(reading, ConfigError(f"cloudwatch:{reading.group.name}: the log group is gone"))
+                self._fail(reading, _gone(reading.group))
 
     def _none_there(self) -> None:
         if not self._selection.prefix:
@@ -206,8 +204,6 @@ class CloudWatchSource(Source):
 
     def _read(self, reading: Reading) -> None:
         """Reads the next range of a group."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         group, position = reading.group, reading.position
         start = position.look_back(self._settle_time)
         events = self._calls.events(group, start, reading.end, self._streams, self._stream_prefix)
@@ -221,8 +217,10 @@ class CloudWatchSource(Source):
                 if self._ledger.send(batch, item):
                     self._found.put(item)
             reading.said = ""
-        except (BotoCoreError, ClientError) as error:
-            self._fail(reading, explain(error, f"cloudwatch:{group.name}", arn=f"{group.arn}:*"))
+        except aws_errors() as error:
+            gone = code(error) == "ResourceNotFoundException" and not (self._streams or group.linked)
+            words = explain(error, f"cloudwatch:{group.name}", arn=f"{group.arn}:*")
+            self._fail(reading, _gone(group) if gone else words)
             if batch is None:
                 self._ledger.rest(reading)
                 return
@@ -285,6 +283,10 @@ class _Failing:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def _gone(group: LogGroup) -> ConfigError:
+    return ConfigError(f"cloudwatch:{group.name}: the log group is gone")
 
 
 def _check(
