@@ -21,6 +21,7 @@ __all__ = [
     "columns",
     "explain",
     "fields",
+    "gzip",
     "parse",
 ]
 
@@ -84,6 +85,9 @@ class Origin:
         modified: Unix seconds that stand in as ``@timestamp`` where a format has neither start nor end.
         region: AWS region, for ``cloud.region`` where a record has none.
         bucket, key: where the object lies in S3.
+        log_group, log_stream: where the events lie in CloudWatch Logs. They have no place in an object: the
+            documents have no ``log.offset``, and digest ids are made of group, stream and text.
+        ingestion_time: Unix seconds at which CloudWatch Logs got the events.
     """
 
     def __new__(
@@ -95,6 +99,9 @@ class Origin:
         region: str | None = None,
         bucket: str | None = None,
         key: str | None = None,
+        log_group: str | None = None,
+        log_stream: str | None = None,
+        ingestion_time: float | None = None,
     ) -> Origin: ...
     @property
     def path(self) -> str | None: ...
@@ -108,6 +115,12 @@ class Origin:
     def bucket(self) -> str | None: ...
     @property
     def key(self) -> str | None: ...
+    @property
+    def log_group(self) -> str | None: ...
+    @property
+    def log_stream(self) -> str | None: ...
+    @property
+    def ingestion_time(self) -> float | None: ...
 
 @final
 class Reader(Iterator[Chunk]):
@@ -267,6 +280,9 @@ class StoreWriter:
 
     def abort(self) -> None:
         """Removes what was written; the store is as it was."""
+
+def gzip(parts: Sequence[bytes]) -> bytes:
+    """One gzip member of all parts together, made for speed."""
 
 def parse(
     data: _BytesLike,

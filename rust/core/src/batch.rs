@@ -100,11 +100,28 @@ pub struct Origin {
     pub bucket: Option<String>,
     /// Key of the object.
     pub key: Option<String>,
+    /// Log group in `CloudWatch` Logs. Its events have no place in an object, so their documents have no `log.offset`, and
+    /// digest ids are made of group, stream and text.
+    pub log_group: Option<String>,
+    /// Log stream in it.
+    pub log_stream: Option<String>,
+    /// Unix milliseconds at which `CloudWatch` Logs got the events.
+    pub ingestion_time: Option<i64>,
 }
 
 impl Default for Origin {
     fn default() -> Origin {
-        Origin { path: None, input_type: "log".into(), modified: None, region: None, bucket: None, key: None }
+        Origin {
+            path: None,
+            input_type: "log".into(),
+            modified: None,
+            region: None,
+            bucket: None,
+            key: None,
+            log_group: None,
+            log_stream: None,
+            ingestion_time: None,
+        }
     }
 }
 
@@ -273,6 +290,9 @@ impl Batch {
 
     /// Byte offset of a row's line in the decompressed object.
     pub(crate) fn offset(&self, row: usize) -> Option<u64> {
+        if self.origin.log_group.is_some() {
+            return None;
+        }
         match self.offsets.get(row) {
             Some(&offset) => Some(offset),
             None => self.lines.get(row).map(|line| self.base + u64::from(line.start)),

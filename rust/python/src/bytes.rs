@@ -55,9 +55,7 @@ pub(crate) fn bytes(
 pub(crate) fn gzip(py: Python<'_>, parts: Vec<PyBackedBytes>) -> PyResult<Py<PyBytes>> {
     let length = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut out = Growing::new(py, length / 4 + 1024)?;
-    py.detach(|| {
-        compress(GZIP, &mut out, |to| parts.iter().try_for_each(|part| to.write_all(part)))
-    })?;
+    py.detach(|| compress(GZIP, &mut out, |to| parts.iter().try_for_each(|part| to.write_all(part))))?;
     out.finish(py)
 }
 

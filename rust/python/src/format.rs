@@ -99,7 +99,9 @@ pub(crate) struct Origin(pub(crate) Arc<core::Origin>);
 #[pymethods]
 impl Origin {
     #[new]
-    #[pyo3(signature = (*, path=None, input_type="log", modified=None, region=None, bucket=None, key=None))]
+    #[pyo3(signature = (*, path=None, input_type="log", modified=None, region=None, bucket=None, key=None,
+        log_group=None, log_stream=None, ingestion_time=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn new(
         path: Option<String>,
         input_type: &str,
@@ -107,9 +109,22 @@ impl Origin {
         region: Option<String>,
         bucket: Option<String>,
         key: Option<String>,
+        log_group: Option<String>,
+        log_stream: Option<String>,
+        ingestion_time: Option<f64>,
     ) -> Origin {
-        let modified = modified.filter(|seconds| seconds.is_finite()).map(|seconds| (seconds * 1000.0) as i64);
-        Origin(Arc::new(core::Origin { path, input_type: input_type.into(), modified, region, bucket, key }))
+        let millis = |seconds: Option<f64>| seconds.filter(|it| it.is_finite()).map(|it| (it * 1000.0).round() as i64);
+        Origin(Arc::new(core::Origin {
+            path,
+            input_type: input_type.into(),
+            modified: millis(modified),
+            region,
+            bucket,
+            key,
+            log_group,
+            log_stream,
+            ingestion_time: millis(ingestion_time),
+        }))
     }
 
     #[getter]
@@ -141,6 +156,22 @@ impl Origin {
     #[getter]
     fn key(&self) -> Option<&str> {
         self.0.key.as_deref()
+    }
+
+    #[getter]
+    fn log_group(&self) -> Option<&str> {
+        self.0.log_group.as_deref()
+    }
+
+    #[getter]
+    fn log_stream(&self) -> Option<&str> {
+        self.0.log_stream.as_deref()
+    }
+
+    #[getter]
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this era fit a double")]
+    fn ingestion_time(&self) -> Option<f64> {
+        self.0.ingestion_time.map(|millis| millis as f64 / 1000.0)
     }
 }
 

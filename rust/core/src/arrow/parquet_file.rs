@@ -10,9 +10,10 @@ use arrow_array::{RecordBatch, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use super::store_batch;
 use crate::batch::Batch;
@@ -21,6 +22,9 @@ use crate::error::Result;
 
 /// Rows a row group: few enough to be held in memory by every worker, enough to compress well.
 const ROW_GROUP: usize = 128 << 10;
+
+/// Columns that differ from record to record: a dictionary of them is not worth its making.
+const DIFFERING: [&str; 5] = ["network.community_id", "log.offset", "source.port", "destination.port", "source.bytes"];
 
 /// A file that is removed unless it was put in place.
 pub(super) struct Temporary(PathBuf);
@@ -53,12 +57,19 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn create(path: PathBuf, schema: SchemaRef) -> Result<Part> {
-        let properties = WriterProperties::builder()
+        // A name with dots is one part of a path here.
+        let column = |name: &str| ColumnPath::new(vec![name.to_string()]);
+        let builder = DIFFERING.iter().fold(WriterProperties::builder(), |builder, name| {
+            builder.set_column_dictionary_enabled(column(name), false)
+        });
+        let properties = builder
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(io::Error::other)?))
             .set_max_row_group_row_count(Some(ROW_GROUP))
             // A row group is read as a whole: what pages hold would only make small files larger.
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_offset_index_disabled(true)
+            // Offsets only grow.
+            .set_column_encoding(column("log.offset"), Encoding::DELTA_BINARY_PACKED)
             .set_created_by(concat!("vpcflow ", env!("CARGO_PKG_VERSION")).to_string())
             .set_key_value_metadata(Some(vec![KeyValue::new("vpcflow.schema".to_string(), "1".to_string())]))
             .build();

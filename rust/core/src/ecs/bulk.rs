@@ -31,8 +31,9 @@ impl<'a> Actions<'a> {
     pub(super) fn new(batch: &'a Batch, ids: Ids) -> Actions<'a> {
         let origin = &batch.origin;
         // An object in S3 is the same whatever way led to it.
-        let name = match (&origin.bucket, &origin.key) {
-            (Some(bucket), Some(key)) => format!("s3://{bucket}/{key}"),
+        let name = match (&origin.bucket, &origin.key, &origin.log_group) {
+            (Some(bucket), Some(key), _) => format!("s3://{bucket}/{key}"),
+            (_, _, Some(group)) => format!("cloudwatch:{group}:{}", origin.log_stream.as_deref().unwrap_or_default()),
             _ => origin.path.clone().unwrap_or_default(),
         };
         Actions { batch, ids, input: xxh3_128(name.as_bytes()).to_le_bytes().to_vec() }
@@ -59,8 +60,8 @@ impl<'a> Actions<'a> {
 
     fn digest(&mut self, row: usize) -> u128 {
         self.input.truncate(OBJECT);
-        if let (Some(line), Some(offset)) = (self.batch.lines.get(row), self.batch.offset(row)) {
-            self.input.extend_from_slice(&offset.to_le_bytes());
+        if let Some(line) = self.batch.lines.get(row) {
+            self.input.extend_from_slice(&self.batch.offset(row).unwrap_or(u64::MAX).to_le_bytes());
             self.input.extend_from_slice(line.of(&self.batch.text));
         } else {
             self.input.extend_from_slice(&(self.batch.first_row + row as u64).to_le_bytes());

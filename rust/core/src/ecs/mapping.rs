@@ -128,6 +128,9 @@ pub(crate) enum Constant {
     Path,
     BucketArn,
     Bucket,
+    LogGroup,
+    LogStream,
+    IngestionTime,
     Key,
 }
 
@@ -284,6 +287,9 @@ static RULES: &[Rule] = &[
     carried("aws.s3.bucket.arn", Keyword, Constant::BucketArn),
     carried("aws.s3.bucket.name", Keyword, Constant::Bucket),
     carried("aws.s3.object.key", Keyword, Constant::Key),
+    carried("awscloudwatch.ingestion_time", Date, Constant::IngestionTime),
+    carried("awscloudwatch.log_group", Keyword, Constant::LogGroup),
+    carried("awscloudwatch.log_stream", Keyword, Constant::LogStream),
     keyword("orchestrator.cluster.id", F::EcsClusterArn),
     keyword("orchestrator.cluster.name", F::EcsClusterName),
     keyword("orchestrator.resource.name", F::EcsContainerInstanceArn),

@@ -177,6 +177,11 @@ impl<'a> Context<'a> {
             },
             Constant::Bucket => text(origin.bucket.as_deref()),
             Constant::Key => text(origin.key.as_deref()),
+            Constant::LogGroup => text(origin.log_group.as_deref()),
+            Constant::LogStream => text(origin.log_stream.as_deref()),
+            Constant::IngestionTime => {
+                origin.ingestion_time.map_or(Value::Absent, |millis| Value::Text(Cow::Owned(Clock::new().text(millis))))
+            }
         }
     }
 }
