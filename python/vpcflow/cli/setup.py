@@ -59,8 +59,8 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option(
     "--index-mode",
     type=click.Choice(["auto", "logsdb", "standard"]),
-    help="How indices are stored: logsdb takes little more than half the space of standard; auto takes logsdb "
-    "where the server has it.",
+    help="How indices are stored: logsdb takes little more than half the space of standard; auto takes "
+    "logsdb where the server has it.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
