@@ -224,7 +224,7 @@ def test_a_busy_server_gets_everything_in_the_end(own_elasticsearch):
             time.sleep(0.2)
             sink.abort()
             with pytest.raises(
-                SinkError, match="stopped (before everything was stored|while the server was busy)"
+                SinkError, match=r"stopped (before everything was stored|while the server was busy)"
             ):
                 waiting.result()
     finally:
