@@ -47,7 +47,7 @@ class S3Object:
         self._client = client
         self._request = {"Bucket": bucket, "Key": key} | ({"VersionId": version} if version else {})
         self._changed = threading.Condition()
-        self._blocks: deque[memoryview] = deque()
+        self._blocks: deque[bytes] = deque()
         self._held = 0
         self._thread: threading.Thread | None = None
         self._ended = False
@@ -75,7 +75,7 @@ class S3Object:
         if len(block) > size:
             self._put_back(block[size:])
             block = block[:size]
-        return bytes(block)
+        return block
 
     def readable(self) -> bool:
         return True
@@ -84,7 +84,7 @@ class S3Object:
         if self._file is None:
             first = self._next()
             self._put_back(first)
-            if bytes(first[:4]) != b"PAR1":
+            if first[:4] != b"PAR1":
                 raise TypeError(f"{self.name} is read as a stream")
             with tempfile.NamedTemporaryFile(prefix="vpcflow-", suffix=".parquet", delete=False) as file:
                 self._file = Path(file.name)
@@ -102,7 +102,7 @@ class S3Object:
         if self._file is not None:
             self._file.unlink(missing_ok=True)
 
-    def _next(self) -> memoryview:
+    def _next(self) -> bytes:
         """The next block; an empty one at the end."""
         self.start()
         with self._changed:
@@ -116,9 +116,9 @@ class S3Object:
                 raise self._fault
             if self._closed.is_set():
                 raise ValueError(f"{self.name} is closed")
-            return memoryview(b"")
+            return b""
 
-    def _put_back(self, block: memoryview) -> None:
+    def _put_back(self, block: bytes) -> None:
         with self._changed:
             if block:
                 self._blocks.appendleft(block)
@@ -132,7 +132,7 @@ class S3Object:
                     self._changed.wait_for(lambda: self._held < _AHEAD or self._closed.is_set())
                     if self._closed.is_set():
                         return
-                    self._blocks.append(memoryview(block))
+                    self._blocks.append(block)
                     self._held += len(block)
                     self._changed.notify_all()
         except Exception as error:
