@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -15,8 +15,10 @@ from vpcflow.deadletter import DEFAULT_DEAD_LETTER, DeadLetters
 from vpcflow.engine import Engine, Failure, LineError, Settings, target_error
 from vpcflow.errors import ConfigError
 from vpcflow.formats import to_format
-from vpcflow.sinks import DEFAULT_TARGET, open_sink
+from vpcflow.sinks import DEFAULT_TARGET, open_sink, without_userinfo
 from vpcflow.sources import open_source
+from vpcflow.sources.base import SourceOptions
+from vpcflow.sources.files import FileSource, StdinSource
 
 if TYPE_CHECKING:
     from vpcflow._core import Format
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     Sources = str | os.PathLike[str] | Source | Iterable[str | os.PathLike[str] | Source]
 
 __all__ = ["Failure", "IndexResult", "LineError", "Progress", "index"]
+
+# Seconds that a run which was told to end has for what it is reading.
+_GRACE = 8.0
 
 _ON_ERROR: dict[str, Literal["index", "skip", "raise"]] = {
     "index": "index",
@@ -43,18 +48,24 @@ class Progress:
         lines: lines read.
         documents: documents written.
         failed: lines that could not be read.
+        refused: documents that the target refused.
         nbytes: bytes read, as stored.
         total: bytes of all items, as stored; None where that isn't known.
         seconds: since the start.
+        in_flight: batches between source and target.
+        lag: seconds that the last object or event was old when its records were stored; None where none says.
     """
 
     files: int
     lines: int
     documents: int
     failed: int
+    refused: int
     nbytes: int
     total: int | None
     seconds: float
+    in_flight: int
+    lag: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,9 @@ def index(
     progress: Callable[[Progress], None] | None = None,
     dead_letter: str | os.PathLike[str] = DEFAULT_DEAD_LETTER,
     ca: str | os.PathLike[str] | None = None,
+    give_up_after: float | None = None,
+    source_options: SourceOptions | None = None,
+    stop: threading.Event | None = None,
 ) -> IndexResult:
     """Reads flow logs and writes them to a target.
 
@@ -120,8 +134,8 @@ def index(
     others go on. Indexing the same file into a Parquet store again replaces what the store had of it.
 
     Args:
-        sources: files, directories, glob patterns or ``-`` (standard input), one or several; or sources of
-            your own.
+        sources: files, directories, glob patterns, ``-`` (standard input), ``s3://bucket/prefix``,
+            ``sqs:URL``, ``cloudwatch:GROUP``, one or several; or sources of your own.
         to: a folder (Parquet store), ``.parquet``, ``.ndjson``/``.jsonl``/``.json`` also with ``.gz`` or
             ``.zst``, ``-`` (standard output), ``https://host:9200`` or ``cloud:`` and a Cloud ID
             (Elasticsearch); or a sink of your own.
@@ -132,7 +146,8 @@ def index(
             ``dead-letter`` (the dead-letter file), ``fail`` (the run stops at the first; an unreadable file
             stops it too).
         ids: how Elasticsearch's document ids are made: ``digest`` indexes the same records once however often
-            they are read, ``auto`` is faster. None is ``auto``.
+            they are read, ``auto`` is faster. None is ``digest`` for sources that may deliver an object
+            again, S3, SQS and CloudWatch Logs, and for runs that follow; else ``auto``.
         preserve_original: keep each line in ``event.original``.
         tags: for ``tags``, besides vpcflow's own. Not for Parquet.
         workers: threads that parse; None is one a processor core.
@@ -141,6 +156,11 @@ def index(
             are appended.
         ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
             system's.
+        give_up_after: seconds that Elasticsearch may go without taking anything before that is an error; None is
+            300. What was not stored by then is not acknowledged: running again finishes it.
+        source_options: what else sources are to know: which days, which account, whether to follow.
+        stop: ends the run in good order once it is set: what is being read is stored, if that takes no more
+            than eight seconds; the rest is not acknowledged and comes again.
 
     Raises:
         ConfigError: a source or the target can't work as given; nothing was read or written.
@@ -155,9 +175,23 @@ def index(
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: must be 1 or more")
     settings = Settings(to_format(format), _ON_ERROR[on_error], workers or _cores())
-    opened = _open_sources(sources)
+    source_options = source_options or SourceOptions()
+    if not source_options.target:
+        name = without_userinfo(os.fspath(to)) if isinstance(to, str | os.PathLike) else to.name
+        source_options = replace(source_options, target=name)
+    source_options = replace(source_options, format=settings.format)
+    opened = _open_sources(sources, source_options)
     sink = (
-        open_sink(to, namespace=namespace, ids=ids, preserve_original=preserve_original, tags=tags, ca=ca)
+        open_sink(
+            to,
+            namespace=namespace,
+            ids=ids,
+            redelivers=source_options.follow or not all(map(_is_local, opened)),
+            preserve_original=preserve_original,
+            tags=tags,
+            ca=ca,
+            give_up_after=give_up_after,
+        )
         if isinstance(to, str | os.PathLike)
         else to
     )
@@ -165,8 +199,10 @@ def index(
     engine = Engine(opened, sink, letters, settings)
     started = time.monotonic()
     total = _Total(opened) if progress is not None else None
+    ending = _Ending(stop, engine)
 
     def tick() -> None:
+        ending.look()
         if progress is not None and total is not None:
             counts = engine.counts
             progress(
@@ -175,15 +211,18 @@ def index(
                     lines=counts.lines,
                     documents=counts.documents,
                     failed=counts.failed,
+                    refused=counts.refused,
                     nbytes=counts.read,
                     total=total.nbytes,
                     seconds=time.monotonic() - started,
+                    in_flight=engine.in_flight,
+                    lag=counts.lag,
                 )
             )
 
     try:
         engine.run(tick)
-        if engine.failures and not engine.counts.documents:
+        if ending.abandoned or (engine.failures and not engine.counts.documents):
             sink.abort()  # a target without a single document would only take the place of an older one
         else:
             _close(sink)
@@ -213,18 +252,25 @@ def index(
     )
 
 
-def _open_sources(sources: Sources) -> list[Source]:
+def _open_sources(sources: Sources, options: SourceOptions) -> list[Source]:
     many: Iterable[str | os.PathLike[str] | Source]
     if isinstance(sources, str | os.PathLike):
         many = [sources]
     else:
         many = [cast("Source", sources)] if hasattr(sources, "items") else cast("Iterable[Source]", sources)
     opened: list[Source] = [
-        open_source(os.fspath(source)) if isinstance(source, str | os.PathLike) else source for source in many
+        open_source(os.fspath(source), options) if isinstance(source, str | os.PathLike) else source
+        for source in many
     ]
     if not opened:
         raise ConfigError("no source given: name a file, a directory, a glob or - (standard input)")
+    if options.follow and all(map(_is_local, opened)):
+        raise ConfigError("follow is for s3://, sqs: and cloudwatch: sources; files are read once, as they are")
     return opened
+
+
+def _is_local(source: Source) -> bool:
+    return isinstance(source, FileSource | StdinSource)
 
 
 def _close(sink: Sink) -> None:
@@ -241,6 +287,26 @@ def _cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         return os.cpu_count() or 1
+
+
+class _Ending:
+    """Ends a run in good order when it is told to, and in any case soon."""
+
+    def __init__(self, stop: threading.Event | None, engine: Engine) -> None:
+        self.abandoned = False
+        self._stop = stop
+        self._engine = engine
+        self._deadline: float | None = None
+
+    def look(self) -> None:
+        if self._stop is None or not self._stop.is_set():
+            return
+        if self._deadline is None:
+            self._deadline = time.monotonic() + _GRACE
+            self._engine.finish()
+        elif time.monotonic() > self._deadline and not self.abandoned:
+            self.abandoned = True
+            self._engine.abandon()
 
 
 class _Total:

@@ -60,7 +60,7 @@ _OPTIONS = (
     option("--region", metavar="REGION", group=_ACCESS, help="Region of the bucket, queue or log group."),
     option("--endpoint-url", metavar="URL", group=_ACCESS,
            help="Another endpoint than AWS's own, a VPC endpoint say."),
-    option("--follow/--no-follow", is_flag=True, group=_RUNNING,
+    option("--follow/--no-follow", group=_RUNNING,
            help="Go on with what comes later, until SIGTERM or Ctrl-C."),
     option("--interval", "--scan-frequency", type=DURATION, default="1m", show_default=True, group=_RUNNING,
            help="Time between two looks for new objects or events."),
