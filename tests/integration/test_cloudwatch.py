@@ -22,6 +22,7 @@ from botocore.config import Config
 import samples
 import vpcflow
 from vpcflow import ConfigError, Format
+from vpcflow.elastic.template import data_stream
 from vpcflow.sources import open_source
 from vpcflow.sources.base import Item, SourceOptions
 from vpcflow.sources.checkpoint import Checkpoint
@@ -43,14 +44,15 @@ class Logs:
         for stream in streams or (STREAM,):
             self.client.create_log_stream(logGroupName=name, logStreamName=stream)
 
-    def put(self, group: str, *messages: str, stream: str = STREAM, ago: float = 30 * MINUTE) -> None:
-        """Events of one moment, so many seconds ago."""
+    def put(self, group: str, *messages: str, stream: str = STREAM, ago: float = 30 * MINUTE) -> int:
+        """Events of one moment, so many seconds ago; returns it (milliseconds)."""
         at = int((time.time() - ago) * 1000)
         self.client.put_log_events(
             logGroupName=group,
             logStreamName=stream,
             logEvents=[{"timestamp": at, "message": message} for message in messages],
         )
+        return at
 
 
 @pytest.fixture
@@ -503,8 +505,10 @@ class TestRanges:
 
     def test_a_long_history_is_stored_piece_by_piece(self, proxy, logs, source):
         logs.group(GROUP)
-        for hours in range(24, 0, -1):
+        times = [
             logs.put(GROUP, *(record(hours * 10 + n) for n in range(10)), ago=hours * HOUR)
+            for hours in range(24, 0, -1)
+        ]
         it = source()
         seen: list[int] = []
         sizes = []
@@ -515,6 +519,9 @@ class TestRanges:
             if len(seen) > 120:
                 break
         it.close()
+        starts = [json.loads(it.body)["startTime"] for it in proxy.seen if operation(it) == "FilterLogEvents"]
+        assert starts == sorted(starts)
+        assert {*starts[1:]} <= {*times}, "only the first range of a scan looks back"
         rest = ports(read(source()))
         assert sorted(set(seen + rest)) == sorted(hours * 10 + n for hours in range(1, 25) for n in range(10))
         assert len(rest) < 200, "what was stored is not read again"
@@ -672,6 +679,29 @@ class TestFollowing:
             following.wait(5)
         assert following.refused == [False, False, True]
 
+    def test_a_service_that_can_not_be_reached_for_a_while(self, proxy, logs, source, caplog):
+        logs.group(GROUP)
+        logs.put(GROUP, record(1))
+        down = threading.Event()
+        down.set()
+        proxy.rule = lambda seen: Answer(503) if down.is_set() else None
+        with (
+            caplog.at_level(logging.WARNING, "vpcflow"),
+            Following(source(follow=True, scan_frequency=0.2)) as following,
+        ):
+            time.sleep(0.7)
+            down.clear()
+            following.wait(1)
+        [said] = [it.getMessage() for it in caplog.records]
+        assert said.startswith(f"cloudwatch:{GROUP}: ")
+        assert said.endswith("; trying again every 0.2 s")
+
+    def test_a_throttled_run_can_be_stopped(self, proxy, logs, source):
+        logs.group(GROUP)
+        proxy.rule = lambda seen: refusal("ThrottlingException", "Rate exceeded")
+        with Following(source(follow=True)):
+            time.sleep(0.5)
+
     def test_a_group_that_goes_while_it_is_followed(self, logs, source, caplog):
         for name in ("/vpc/a", "/vpc/b"):
             logs.group(name)
@@ -688,3 +718,31 @@ class TestFollowing:
         assert [it.getMessage() for it in caplog.records] == [
             "cloudwatch:/vpc/b: the log group is gone; the other groups go on"
         ]
+
+
+class TestElasticsearch:
+    def test_events_that_are_read_twice_are_there_once(
+        self, logs, tmp_path, elasticsearch_url, es, namespace
+    ):
+        """With a checkpoint that was lost, and ids that are made of group, stream and text."""
+        for name in ("/vpc/a", "/vpc/b"):
+            logs.group(name)
+            logs.put(name, *map(record, range(50)), "no record")
+        for checkpoint in ("one.db", "two.db"):
+            result = vpcflow.index(
+                "cloudwatch:/vpc/*",
+                to=elasticsearch_url,
+                namespace=namespace,
+                source_options=SourceOptions(checkpoint=tmp_path / checkpoint),
+            )
+            assert (result.lines, result.failed, result.failures) == (102, 2, ())
+        es.indices.refresh(index=data_stream(namespace))
+        found = es.search(
+            index=data_stream(namespace),
+            size=0,
+            track_total_hits=True,
+            aggs={"groups": {"terms": {"field": "awscloudwatch.log_group"}}},
+        )
+        assert found["hits"]["total"]["value"] == 102
+        buckets = found["aggregations"]["groups"]["buckets"]
+        assert {it["key"]: it["doc_count"] for it in buckets} == {"/vpc/a": 51, "/vpc/b": 51}

@@ -40,7 +40,8 @@ def scan(group: Group, position: Position, now: int, latency: int, steps: int) -
         end = position.done + (last - position.done) * step // steps
         if end <= position.done:
             continue
-        fresh = [it for it in group.find(position.look_back(settle), end, now) if not position.has(it)]
+        start = position.look_back(settle) if step == 1 else position.done
+        fresh = [it for it in group.find(start, end, now) if not position.has(it)]
         found += [it["eventId"] for it in fresh]
         read = {fingerprint(it): it["ingestionTime"] for it in fresh if position.fresh(it, now)}
         position = position.after(end, now, read)

@@ -27,6 +27,7 @@ class Reading:
         position: how far it is stored.
         busy: a range of it is being read or stored, so that no other one may be begun.
         asked, end: of the scan that goes on: when it began, and up to when events are wanted (milliseconds).
+        first: the next range is the first one of the scan.
         attempts: how often the range at the position could not be stored.
         kept: the items of that range that could, with their sizes: they need not come again.
         said: what was wrong with the group the last time.
@@ -37,6 +38,7 @@ class Reading:
     busy: bool = False
     asked: int = 0
     end: int = 0
+    first: bool = True
     attempts: int = 0
     kept: set[tuple[str, int | None]] = field(default_factory=set)
     said: str = ""
@@ -135,7 +137,7 @@ class Ledger:
             return False
         position = batch.range.position
         self._save(reading.group, position)
-        reading.position, reading.attempts = position, 0
+        reading.position, reading.attempts, reading.first = position, 0, False
         reading.kept.clear()
         if batch.range.full:
             return True

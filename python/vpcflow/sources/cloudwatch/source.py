@@ -89,7 +89,9 @@ class CloudWatchSource(Source):
         self._latency = int(latency * 1000)
         self._settle_time = max(0, SETTLE - self._latency)
         self._start_position = start_position
-        self._first = first_position(start_position, self._calls.now())
+        first_position(start_position, 0)  # whether it is one; AWS's clock is not known yet
+        self._first: Position | None = None
+        self._said = ""
         self._since = None if since is None else int(since * 1000)
         self._until = None if until is None else int(until * 1000)
         self._streams = log_streams
@@ -148,36 +150,44 @@ class CloudWatchSource(Source):
     # The scheduler: one thread.
 
     def _schedule(self) -> None:
-        self._scan(first=True)
+        self._scan()
         while self._follow and not self._stopped.wait(self._frequency):
-            self._scan(first=False)
+            self._scan()
         self._ledger.wait_until_idle()
         self._found.put(None)
 
-    def _scan(self, *, first: bool) -> None:
+    def _scan(self) -> None:
         """Lets every group be read that isn't being read still."""
         try:
             groups = self._calls.groups(self._selection)
         except aws_errors() as error:
-            if first:
-                raise explain(error, self.name) from error
-            log.warning("%s; trying again in %g s", explain(error, self.name), self._frequency)
+            self._not_now(explain(error, self.name))
             return
-        if not groups and first:
-            self._none_there()
+        self._said = ""
         asked = self._calls.now()
-        if first:  # AWS's clock is known now
+        if self._first is None:
+            if not groups:
+                self._none_there()
             self._first = first_position(self._start_position, asked)
         for group in groups:
             reading = self._readings.get(group.arn)
             if reading is None:
-                reading = self._readings[group.arn] = Reading(group, self._position(group))
+                position = self._position(group, self._first)
+                reading = self._readings[group.arn] = Reading(group, position)
             if not reading.busy:
                 self._begin(reading, asked)
         there = {group.arn for group in groups}
         for reading in self._readings.values():
             if reading.group.arn not in there and not reading.busy:
                 self._fail(reading, _gone(reading.group))
+
+    def _not_now(self, error: VpcflowError) -> None:
+        """A run that goes on doesn't end because AWS can't be asked for a while."""
+        if not self._follow or (self._first is None and isinstance(error, ConfigError)):
+            raise error
+        if str(error) != self._said:
+            log.warning("%s; trying again every %g s", error, self._frequency)
+        self._said = str(error)
 
     def _none_there(self) -> None:
         if not self._selection.prefix:
@@ -189,7 +199,7 @@ class CloudWatchSource(Source):
 
     def _begin(self, reading: Reading, asked: int) -> None:
         end = asked - self._latency + 1
-        reading.asked = asked
+        reading.asked, reading.first = asked, True
         reading.end = end if self._until is None else min(end, self._until)
         if reading.end > reading.position.done:
             self._ledger.begin(reading)
@@ -205,7 +215,7 @@ class CloudWatchSource(Source):
     def _read(self, reading: Reading) -> None:
         """Reads the next range of a group."""
         group, position = reading.group, reading.position
-        start = position.look_back(self._settle_time)
+        start = position.look_back(self._settle_time) if reading.first else position.done
         events = self._calls.events(group, start, reading.end, self._streams, self._stream_prefix)
         batch: Batch | None = None
         try:
@@ -258,9 +268,9 @@ class CloudWatchSource(Source):
 
     # The checkpoint.
 
-    def _position(self, group: LogGroup) -> Position:
+    def _position(self, group: LogGroup, first: Position) -> Position:
         saved = self._checkpoint.get(self._key(group))
-        position = self._first if saved is None else Position.from_json(saved)
+        position = first if saved is None else Position.from_json(saved)
         return position if self._since is None else position.not_before(self._since)
 
     def _save(self, group: LogGroup, position: Position) -> None:
