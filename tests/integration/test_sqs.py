@@ -29,6 +29,14 @@ KEY = (
 )
 
 
+#: What SQS says to those who lack a permission.
+DENIED = Answer(
+    403,
+    b'{"__type": "com.amazon.coral.service#AccessDeniedException", "message": "Access denied"}',
+    {"Content-Type": "application/x-amz-json-1.0"},
+)
+
+
 class Queue:
     """A queue of the test's own."""
 
@@ -314,6 +322,18 @@ def test_a_run_leaves_alone_what_it_has_given_up(s3, queue, source, tmp_path):
     assert sum(queue.left()) == 1
 
 
+def test_a_run_ends_although_what_it_has_given_up_keeps_coming(s3, queue, source, tmp_path):
+    put(s3, "broken.log.gz", body=gzip.compress(LOG)[:-6])
+    put(s3, "a.log.gz")
+    for key in ("broken.log.gz", "a.log.gz"):
+        queue.notice(key)
+    result = vpcflow.index(
+        source(queue, max_receives=1, wait=2), to=tmp_path / "store", dead_letter=tmp_path / "dead"
+    )
+    assert (len(result.failures), result.documents, len(letters(tmp_path / "dead"))) == (1, 4, 1)
+    assert sum(queue.left()) == 1
+
+
 def test_a_message_that_is_no_notification_is_given_up_at_once(s3, queue, source, tmp_path):
     put(s3, "a.log.gz")
     queue.send("2 123456789010 eni-1235b8ca123456789 - - - - - - - 1431280876 1431280934 - NODATA")
@@ -418,12 +438,29 @@ def test_a_missing_permission_ends_the_run_and_is_named(
 
     def deny(seen: Any) -> Answer | None:
         if seen.headers.get("X-Amz-Target") == f"AmazonSQS.{operation}":
-            return Answer(403, b'{"__type": "com.amazon.coral.service#AccessDeniedException", "message": "Access denied"}',
-                          {"Content-Type": "application/x-amz-json-1.0"})  # fmt: skip
+            return DENIED
         return None
 
     proxy.rule = deny
     with pytest.raises(vpcflow.ConfigError, match=f"access denied: the permission {permission}"):
+        vpcflow.index(source(queue, follow=True), to=tmp_path / "store")
+
+
+def test_a_message_that_may_not_be_held_ends_the_run(s3, queue, proxy, source, tmp_path):
+    put(s3, "slow.log.gz")
+    queue.notice("slow.log.gz")
+    asked = threading.Event()
+
+    def deny(seen: Any) -> Answer | None:
+        if seen.headers.get("X-Amz-Target") == "AmazonSQS.ChangeMessageVisibilityBatch":
+            asked.set()
+            return DENIED
+        if "slow.log.gz" in seen.path:
+            asked.wait(20)
+        return None
+
+    proxy.rule = deny
+    with pytest.raises(vpcflow.ConfigError, match="the permission sqs:ChangeMessageVisibility"):
         vpcflow.index(source(queue, follow=True), to=tmp_path / "store")
 
 

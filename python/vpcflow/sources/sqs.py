@@ -16,11 +16,12 @@ import logging
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from vpcflow._core import Origin
 from vpcflow.aws.notifications import read_notices
-from vpcflow.errors import ConfigError, DecodeError, SinkError
+from vpcflow.errors import ConfigError, DecodeError, SinkError, SourceError
 from vpcflow.sources.base import Item, Source
 from vpcflow.sources.deliveries import Deliveries, Delivery
 
@@ -78,6 +79,7 @@ class SqsSource(Source):
         self._deliveries = Deliveries()
         self._given_up: dict[str, None] = {}
         self._said: set[str] = set()
+        self._fault: ConfigError | None = None  # of the heartbeat
         self._stopped = threading.Event()
         self._closed = threading.Event()
         self._asking = threading.Lock()
@@ -88,12 +90,16 @@ class SqsSource(Source):
 
     def items(self) -> Iterator[Item]:
         self._heartbeat.start()
+        left: set[str] = set()  # given up, and come again since the last new message
         while not self._stopped.is_set():
-            messages = self._receive()
+            messages, old = self._receive()
             for delivery, body in messages:
                 yield from self._items(delivery, body)
-            if not messages and not self._follow and not self._deliveries.held():
+            if messages:
+                left.clear()
+            elif old <= left and not self._follow and not self._deliveries.held():
                 return
+            left |= old
 
     def acknowledge(self, item: Item) -> None:
         self._settle(item, failed=False)
@@ -150,10 +156,15 @@ class SqsSource(Source):
                     self.name, notice.event, notice.bucket, notice.key,
                 )  # fmt: skip
 
-    def _receive(self) -> list[tuple[Delivery, str]]:
-        """The next messages and their bodies, but for those that were given up; none if none came in time."""
+    def _receive(self) -> tuple[list[tuple[Delivery, str]], set[str]]:
+        """The next messages and their bodies, and the ids of those that came and are given up already.
+
+        There are none of either if none came in time.
+        """
         pause = 1.0
         while not self._stopped.is_set():
+            if self._fault is not None:
+                raise self._fault
             with self._asking:
                 try:
                     answer = self._call(
@@ -163,24 +174,23 @@ class SqsSource(Source):
                         VisibilityTimeout=self._visibility,
                         AttributeNames=[_RECEIVES],
                     )
-                except ConfigError:
-                    raise
-                except Exception as error:
+                except SourceError as error:
                     if not self._follow:
                         raise
                     log.warning("%s; trying again in %g s", error, pause)
                 else:
-                    return self._take(answer.get("Messages", []))
+                    messages = answer.get("Messages", [])
+                    old = {it["MessageId"] for it in messages} & self._given_up.keys()
+                    return self._take([it for it in messages if it["MessageId"] not in old]), old
             self._stopped.wait(pause)
             pause = min(2 * pause, 60)
-        return []
+        return [], set()
 
     def _take(self, messages: list[dict[str, Any]]) -> list[tuple[Delivery, str]]:
         """Takes messages in hand."""
         taken = [
             (Delivery(it["MessageId"], it["ReceiptHandle"], int(it["Attributes"][_RECEIVES])), it["Body"])
             for it in messages
-            if it["MessageId"] not in self._given_up
         ]
         if self._closed.is_set():
             self._give_back([delivery for delivery, _ in taken])
@@ -204,20 +214,22 @@ class SqsSource(Source):
     def _delete(self, delivery: Delivery) -> None:
         try:
             self._call("delete_message", ReceiptHandle=delivery.receipt)
-        except ConfigError:
-            raise
-        except Exception as error:
+        except SourceError as error:
             # Its records are stored. It comes again, and digest ids let nothing be there twice.
             log.warning("message %s is stored, but could not be deleted: %s", delivery.id, error)
 
     def _renew_all(self) -> None:
         """Keeps what is in hand from coming again."""
         while not self._closed.wait(self._visibility / 2):
-            self._hide(self._deliveries.held(), self._visibility)
+            try:
+                self._hide(self._deliveries.held(), self._visibility)
+            except ConfigError as error:
+                self._fault = error
 
     def _give_back(self, deliveries: list[Delivery]) -> None:
         """Lets others have at once what nobody is going to read here."""
-        self._hide(deliveries, 0)
+        with suppress(ConfigError):  # then they come after their time
+            self._hide(deliveries, 0)
 
     def _hide(self, deliveries: Sequence[Delivery], seconds: int) -> None:
         for start in range(0, len(deliveries), _ENTRIES):
@@ -228,7 +240,7 @@ class SqsSource(Source):
             ]
             try:
                 answer = self._call("change_message_visibility_batch", Entries=entries)
-            except Exception as error:
+            except SourceError as error:
                 log.warning("%s", error)
                 continue
             for failed in answer.get("Failed", []):
