@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -63,7 +64,7 @@ def varied(count: int) -> bytes:
 
 
 def index(store: Path, url: str = f"s3://{BUCKET}/", **options: Any) -> IndexResult:
-    known = SourceOptions.__dataclass_fields__.keys()
+    known = SourceOptions.__dataclass_fields__.keys() - {"format"}
     source = SourceOptions(**{name: value for name, value in options.items() if name in known})
     rest = {name: value for name, value in options.items() if name not in known}
     return vpcflow.index(url, to=store, source_options=source, **rest)
@@ -447,6 +448,31 @@ def test_a_stream_that_is_closed_early_ends_its_download(aws: Moto) -> None:
     wait_for(lambda: not any(thread.name == "vpcflow-download" for thread in threading.enumerate()))
 
 
+def test_a_format_that_was_unknown_can_be_given_later(aws: Moto, tmp_path: Path) -> None:
+    aws.bucket(BUCKET, {key(DAY): b"10.0.0.1 22 one two\n" * 3})
+    for _ in range(4):
+        [failure] = index(tmp_path / "store").failures
+        assert isinstance(failure.error, vpcflow.FormatError)
+    result = index(tmp_path / "store", format="srcaddr dstport account-id interface-id")
+    assert (result.files, result.documents, result.ok) == (1, 3, True)
+
+
+def test_when_too_many_fail_the_run_ends(
+    proxy: Proxy, aws: Moto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vpcflow.sources.s3._MOST_FAILED", 5)
+    aws.bucket(BUCKET, every(timedelta(minutes=5), 30))
+    proxy.rule = lambda seen: denied() if ".log.gz" in seen.path else None
+    with pytest.raises(vpcflow.VpcflowError) as caught:
+        index(tmp_path / "store")
+    assert re.search(
+        r"[6-9] objects could not be read, which is too many to go on; the last: .*s3:GetObject",
+        str(caught.value),
+    )
+    proxy.rule = lambda seen: None
+    assert index(tmp_path / "store").documents == 60
+
+
 # Going on
 
 
@@ -499,9 +525,50 @@ def test_follow_outlasts_a_bucket_that_cannot_be_asked_for_a_while(
         wait_for(lambda: len(list(store.rglob("*.parquet"))) == 1)
 
 
+def test_follow_tries_again_what_failed(
+    proxy: Proxy, aws: Moto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vpcflow.sources.s3._RETRY", 0.3)
+    store = tmp_path / "store"
+    aws.bucket(BUCKET, every(timedelta(minutes=5), 2))
+    proxy.rule = lambda seen: denied() if "T0000Z" in seen.path else None
+    with following(store) as end:
+        wait_for(lambda: proxy.count("T0000Z") >= 2)
+        proxy.rule = lambda seen: None
+        wait_for(lambda: len(list(store.rglob("*.parquet"))) == 2)
+        assert len(end().failures) >= 2
+
+
+def test_a_run_ends_although_the_bucket_does_not_answer(proxy: Proxy, aws: Moto, tmp_path: Path) -> None:
+    aws.bucket(BUCKET, every(timedelta(minutes=5), 1))
+    never = threading.Event()
+
+    def rule(seen: Seen) -> None:
+        never.wait(30)
+
+    proxy.rule = rule
+    command = [
+        sys.executable,
+        "-m",
+        "vpcflow",
+        "index",
+        f"s3://{BUCKET}",
+        "--to",
+        str(tmp_path / "store"),
+        "--follow",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: proxy.seen != [])
+    process.terminate()
+    started = time.monotonic()
+    process.wait(20)
+    never.set()
+    assert time.monotonic() - started < 10
+
+
 def test_a_run_that_is_told_to_end_ends_soon(aws: Moto, tmp_path: Path) -> None:
     aws.bucket(BUCKET, every(timedelta(minutes=5), 1))
-    with following(tmp_path / "store", checkpoint=None) as end:
+    with following(tmp_path / "store") as end:
         wait_for(lambda: list((tmp_path / "store").rglob("*.parquet")) != [])
         started = time.monotonic()
         end()

@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from vpcflow._core import Origin
 from vpcflow.aws.errors import explain
+from vpcflow.errors import SourceError, VpcflowError
 from vpcflow.sources.base import Item
 from vpcflow.sources.keys import parse_key
-
-if TYPE_CHECKING:
-    from vpcflow.errors import VpcflowError
 
 __all__ = ["S3Object", "object_item"]
 
@@ -115,7 +113,7 @@ class S3Object:
             if self._fault is not None:
                 raise self._fault
             if self._closed.is_set():
-                raise ValueError(f"{self.name} is closed")
+                raise SourceError("the run ended before it was read")
             return b""
 
     def _put_back(self, block: bytes) -> None:

@@ -153,4 +153,4 @@ def checkpoint_path(given: Path | None, target: str) -> Path | None:
     """
     if given is not None:
         return given
-    return None if _ANEW.fullmatch(target) else default_path()
+    return None if not target or _ANEW.fullmatch(target) else default_path()

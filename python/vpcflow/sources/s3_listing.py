@@ -8,9 +8,10 @@ begin with any one. Everything else in a bucket is listed from end to end.
 from __future__ import annotations
 
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -113,18 +114,28 @@ class Listing:
             areas: where to look.
             start: the Unix time from which on an area's objects are wanted. Days before are left out.
         """
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="vpcflow-list") as pool:
-            asked: deque[tuple[Area, dict[str, Any], Future[Any]]] = deque()
+        asked: deque[tuple[Area, dict[str, Any], Future[Any]]] = deque()
+        for area in areas:
+            request = _request(area, start(area))
+            asked.append((area, request, self._ask(request)))
+            if len(asked) > _PARALLEL:
+                yield from self._read(*asked.popleft())
+        while asked:
+            yield from self._read(*asked.popleft())
+
+    def _ask(self, request: dict[str, Any]) -> Future[Any]:
+        """A page that is asked for meanwhile."""
+        future: Future[Any] = Future()
+
+        def answer() -> None:
             try:
-                for area in areas:
-                    request = _request(area, start(area))
-                    asked.append((area, request, pool.submit(self._page, **request)))
-                    if len(asked) > _PARALLEL:
-                        yield from self._read(*asked.popleft())
-                while asked:
-                    yield from self._read(*asked.popleft())
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                future.set_result(self._page(**request))
+            except BaseException as error:
+                future.set_exception(error)
+
+        # A daemon, unlike a pool's: waiting for an answer must not keep a process alive that is to end.
+        threading.Thread(target=answer, name="vpcflow-list", daemon=True).start()
+        return future
 
     def _read(self, area: Area, request: dict[str, Any], first: Future[Any]) -> Iterator[_Listed]:
         end = None
