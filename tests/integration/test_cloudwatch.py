@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -86,22 +87,6 @@ def run(aws: Moto, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
 
     return run
-
-
-@pytest.fixture
-def start(aws: Moto, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts a script beside the test."""
-    with contextlib.ExitStack() as stack:
-
-        def start(script: str, *args: str) -> subprocess.Popen[str]:
-            command = [sys.executable, "-c", script, *args]
-            process = stack.enter_context(
-                subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-            )
-            stack.callback(process.kill)
-            return process
-
-        yield start
 
 
 def record(port: int) -> str:
@@ -462,38 +447,44 @@ class TestGoingOn:
         again.close()
         assert items == dict(zip(first, ([1], [2, 3]), strict=True))
 
-    def test_a_run_that_is_killed_and_run_again_stores_everything_once(self, logs, run, start, monkeypatch):
-        """Several ranges, of which the first ones are stored."""
+    def test_a_run_that_is_killed_and_run_again_stores_everything_once(self, logs, run, tmp_path):
+        """Killed in the middle of its second range, some of which is stored, but not yet in the checkpoint."""
         streams = [f"eni-{n}" for n in range(10)]
         logs.group(GROUP, *streams)
         for n, stream in enumerate(streams):
             for hours in range(1, 7):
-                logs.put(
-                    GROUP, *(record(1 + n * 6 + hours) for _ in range(100)), stream=stream, ago=hours * HOUR
-                )
-        process = start(SMALL_RANGES, GROUP)
-        for line in process.stdout:
-            if line.startswith("stored 12"):
-                process.kill()
-                break
-        process.wait(30)
-        assert run("index", f"cloudwatch:{GROUP}").returncode == 0
-        done = run(
-            "query", 'SELECT count(*) AS n, count(DISTINCT "source.port") AS p FROM flows', "--format", "json"
+                many = [record(1 + n * 6 + hours)] * 100
+                logs.put(GROUP, *many, stream=stream, ago=hours * HOUR)
+        killed = subprocess.run([sys.executable, "-c", KILLED, GROUP], cwd=tmp_path, check=False, timeout=60)
+        assert killed.returncode == -signal.SIGKILL
+        count = (
+            "query",
+            'SELECT count(*) AS n, count(DISTINCT "source.port") AS p FROM flows',
+            "--format",
+            "json",
         )
-        assert json.loads(done.stdout) == [{"n": 6000, "p": 60}]
+        assert json.loads(run(*count).stdout) == [{"n": 1300, "p": 13}]
+        assert run("index", f"cloudwatch:{GROUP}").returncode == 0
+        assert json.loads(run(*count).stdout) == [{"n": 6000, "p": 60}]
 
 
-# A run that reads small ranges, so that some are stored when it is killed.
-SMALL_RANGES = """
-import sys
+# A run with small ranges, which dies with the thirteenth item that is stored.
+KILLED = """
+import os, signal, sys
 import vpcflow
-from vpcflow.sources.cloudwatch import ranges
+from vpcflow.sources.cloudwatch import CloudWatchSource, ranges
 
-ranges._FULL = ranges._PART = 20_000
-vpcflow.index(
-    f"cloudwatch:{sys.argv[1]}", progress=lambda it: print("stored", it.files, flush=True), workers=1,
-)
+ranges._FULL = 100_000
+acknowledge, stored = CloudWatchSource.acknowledge, []
+
+def dying(source, item):
+    stored.append(item)
+    if len(stored) == 13:
+        os.kill(os.getpid(), signal.SIGKILL)
+    acknowledge(source, item)
+
+CloudWatchSource.acknowledge = dying
+vpcflow.index(f"cloudwatch:{sys.argv[1]}", workers=1)
 """
 
 
