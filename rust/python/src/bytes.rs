@@ -52,6 +52,7 @@ pub(crate) fn bytes(
 
 /// One gzip member of all parts together.
 #[pyfunction]
+#[expect(clippy::needless_pass_by_value, reason = "PyO3 gives what it made of the list")]
 pub(crate) fn gzip(py: Python<'_>, parts: Vec<PyBackedBytes>) -> PyResult<Py<PyBytes>> {
     let length = parts.iter().map(|part| part.len()).sum::<usize>();
     let mut out = Growing::new(py, length / 4 + 1024)?;

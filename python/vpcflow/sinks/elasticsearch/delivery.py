@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GIVE_UP_AFTER", "Delivery"]
 
+_LOG = logging.getLogger(__name__)
+
 #: Seconds that a server may go without taking anything. A node that restarts needs one or two minutes.
 GIVE_UP_AFTER = 300.0
 
@@ -28,6 +31,9 @@ _SETUP = frozenset({401, 403, 404})
 
 #: Seconds of the first pause, at most; each next one is twice as long, up to the last.
 _FIRST_PAUSE, _LAST_PAUSE = 0.5, 5.0
+
+#: So many tries in vain are nothing to speak of.
+_SILENT = 2
 
 #: A request that is too much for a busy server may do in halves; one of so few documents is sent as it is.
 _FEW = 100
@@ -51,6 +57,7 @@ class Delivery:
         self._name = f"{server}/{stream}"
         self._give_up_after = give_up_after
         self._taken_at: float | None = None  # when the server last took something
+        self._waits = False  # it was said that the server takes nothing
 
     def __call__(self, body: Body, stopped: threading.Event) -> None:
         """Tells the writers of a body's documents what became of them.
@@ -71,6 +78,7 @@ class Delivery:
             else:
                 if sum(again.documents for again in rest) < part.documents:
                     self._taken_at, attempt = time.monotonic(), 0
+                    self._say_waits(None)
             queue.extendleft(reversed(rest))
             if why:
                 self._pause(attempt, max(begun, self._taken_at or begun), why, stopped)
@@ -92,9 +100,18 @@ class Delivery:
             raise SinkError(
                 f"{self._name} took nothing for {self._give_up_after:g} s ({why}); run again when it is well"
             )
+        if attempt >= _SILENT:
+            self._say_waits(f"{why}; trying again for {left:.0f} s")
         longest = min(_FIRST_PAUSE * 2**attempt, _LAST_PAUSE)
         if stopped.wait(min(random.uniform(0.5, 1) * longest, left)):  # noqa: S311
             raise SinkError(f"{self._name}: stopped while the server was busy ({why}); run again")
+
+    def _say_waits(self, why: str | None) -> None:
+        """Tells the user once when the server takes nothing, and when it does again."""
+        if self._waits == (why is not None):
+            return
+        self._waits = why is not None
+        _LOG.warning("%s takes %s", self._name, f"nothing for now: {why}" if why else "documents again")
 
     def _request(self, body: Body) -> list[dict[str, Any]]:
         """One bulk request: the status of each document, in order; nothing if all of them are stored."""
