@@ -97,14 +97,18 @@ def with_key(key: str) -> dict[str, object]:
     return json.loads(json.dumps(DIRECT).replace(NOTICE.key, key))
 
 
-@pytest.mark.parametrize("wrap", [lambda message: message, through_sns, to_a_function], ids=["direct", "SNS", "SNS to Lambda"])
+@pytest.mark.parametrize(
+    "wrap", [lambda message: message, through_sns, to_a_function], ids=["direct", "SNS", "SNS to Lambda"]
+)
 def test_the_object_that_s3_tells_of(wrap):
     assert read_notices(wrap(DIRECT)) == [NOTICE]
     assert read_notices(json.dumps(wrap(DIRECT))) == [NOTICE]
     assert NOTICE.created
 
 
-@pytest.mark.parametrize("wrap", [lambda message: message, through_sns], ids=["EventBridge", "EventBridge through SNS"])
+@pytest.mark.parametrize(
+    "wrap", [lambda message: message, through_sns], ids=["EventBridge", "EventBridge through SNS"]
+)
 def test_the_object_that_eventbridge_tells_of(wrap):
     [notice] = read_notices(wrap(EVENTBRIDGE))
     assert notice == Notice(

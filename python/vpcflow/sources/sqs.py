@@ -180,7 +180,7 @@ class SqsSource(Source):
                     log.warning("%s; trying again in %g s", error, pause)
                 else:
                     messages = answer.get("Messages", [])
-                    old = {it["MessageId"] for it in messages} & self._given_up.keys()
+                    old = {it["MessageId"] for it in messages if it["MessageId"] in self._given_up}
                     return self._take([it for it in messages if it["MessageId"] not in old]), old
             self._stopped.wait(pause)
             pause = min(2 * pause, 60)
