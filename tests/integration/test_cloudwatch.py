@@ -307,13 +307,16 @@ class TestWhichGroups:
         [document] = read(open_source(f"cloudwatch:{arn}", SourceOptions(target="-")))  # type: ignore[arg-type]
         assert document["cloud"]["region"] == "us-west-2"
 
-    def test_a_group_of_a_linked_account_is_named_by_its_arn(self, aws, proxy, logs, source):
+    @pytest.mark.parametrize("allowed", [True, False], ids=["", "without logs:DescribeLogGroups"])
+    def test_a_group_of_a_linked_account_is_named_by_its_arn(self, aws, proxy, logs, source, allowed):
         """moto has no linked accounts: the proxy is one."""
         logs.group(GROUP)
         logs.put(GROUP, record(1))
         arn = f"arn:aws:logs:{REGION}:999999999999:log-group:{GROUP}"
 
         def rule(seen: Seen) -> Answer | None:
+            if operation(seen) == "DescribeLogGroups" and not allowed:
+                return refusal("AccessDeniedException", "no")
             asked = json.loads(seen.body) if operation(seen) == "FilterLogEvents" else {}
             if asked.pop("logGroupIdentifier", None) != arn:
                 return None

@@ -70,11 +70,19 @@ class Calls:
 
     def groups(self, selection: Selection) -> list[LogGroup]:
         """The log groups that are meant. One that is named by its ARN may lie in a linked account."""
-        own = [group for group in self._describe(selection) if selection.chooses(group)]
+        from botocore.exceptions import ClientError
+
+        known = selection.arn if not selection.prefix else None
+        try:
+            own = [group for group in self._describe(selection) if selection.chooses(group)]
+        except ClientError as error:
+            if known is None or code(error) != "AccessDeniedException":
+                raise
+            own = []  # the events may be allowed all the same
         if own or selection.arn is None:
             return own
-        if not selection.prefix:
-            return [LogGroup(selection.name, selection.arn, linked=True)]
+        if known is not None:
+            return [LogGroup(selection.name, known, linked=True)]
         account = {"includeLinkedAccounts": True, "accountIdentifiers": [selection.account]}
         return [
             LogGroup(group.name, group.arn, linked=True)
