@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from vpcflow.errors import ConfigError
+from vpcflow.errors import ConfigError, SourceError
 from vpcflow.sources.checkpoint import Checkpoint, checkpoint_path, default_path
 from vpcflow.sources.marks import LOOK_BACK, Marks
 
@@ -98,6 +101,17 @@ def test_after_closing_nothing_is_written(file: Path) -> None:
     checkpoint.close()
 
 
+def test_a_file_that_takes_no_more(file: Path) -> None:
+    checkpoint = Checkpoint(file, "source", "target")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("DROP TABLE value")
+    with pytest.raises(
+        SourceError, match=r"checkpoint.db: the checkpoint can't be kept: no such table: value"
+    ):
+        checkpoint.put("a", 1)
+    checkpoint.close()
+
+
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("this is no database, and long enough to be seen as none " * 9)
     with pytest.raises(ConfigError, match=r"text: can't be used as a checkpoint: .*--checkpoint"):
@@ -161,6 +175,16 @@ def test_an_object_that_comes_late_is_found(file: Path) -> None:
     marks.finish()
     assert not marks.knows("late", START - LOOK_BACK)
     assert marks.knows("too late", START - LOOK_BACK - 1)
+    checkpoint.close()
+
+
+def test_an_object_of_a_time_to_come_does_not_stand_for_what_comes_until_then(file: Path) -> None:
+    checkpoint = Checkpoint(file, "source", "target")
+    now = time.time()
+    marks = Marks(checkpoint, "folder", 0.0, ordered=True)
+    marks.see(now + 1000 * DAY)
+    marks.finish()
+    assert not marks.knows("today's", now)
     checkpoint.close()
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vpcflow.errors import ConfigError
+from vpcflow.errors import ConfigError, SourceError
 
 __all__ = ["Checkpoint", "checkpoint_path", "default_path"]
 
@@ -45,6 +45,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path | None, source: str, target: str, *, new: bool = False) -> None:
+        self._path = path
         self._lock = threading.RLock()
         try:
             if path is not None:
@@ -84,13 +85,13 @@ class Checkpoint:
             if self._db is None or self._db.in_transaction:
                 yield
                 return
-            self._db.execute("BEGIN IMMEDIATE")
+            self._execute(self._db, "BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+            self._execute(self._db, "COMMIT")
 
     def get(self, name: str) -> Any:
         """The value of that name, None if there is none."""
@@ -136,7 +137,15 @@ class Checkpoint:
         with self._lock:
             if self._db is None:  # a thread that was not waited for: what it did comes again
                 return []
-            return self._db.execute(statement, (self._id, *values)).fetchall()
+            return self._execute(self._db, statement, self._id, *values)
+
+    def _execute(self, db: sqlite3.Connection, statement: str, *values: Any) -> list[Any]:
+        try:
+            return db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise SourceError(
+                f"{self._path}: the checkpoint can't be kept: {error}; make room there and run again"
+            ) from error
 
 
 def default_path() -> Path:

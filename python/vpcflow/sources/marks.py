@@ -8,6 +8,7 @@ the oldest one that is being read.
 from __future__ import annotations
 
 import math
+import time
 
 from vpcflow.sources.checkpoint import Checkpoint
 
@@ -56,7 +57,8 @@ class Marks:
 
     def see(self, at: float) -> None:
         """An object of that time was listed."""
-        self._newest = max(self._newest, at)
+        # One that is named wrong, for a time to come, says nothing about what comes until then.
+        self._newest = max(self._newest, min(at, time.time()))
 
     def begin(self, key: str, at: float) -> None:
         """An object is being read from now on."""

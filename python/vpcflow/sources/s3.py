@@ -104,7 +104,9 @@ class S3Source(Source):
         """What the user should know about the bucket."""
         if not self._archived:
             return []
-        return [f"{self.name}: {self._archived:,} archived objects were left out; restore them to read them"]
+        many = f"{self._archived:,} archived objects were left out; restore them to read them"
+        one = "1 archived object was left out; restore it to read it"
+        return [f"{self.name}: {one if self._archived == 1 else many}"]
 
     def acknowledge(self, item: Item) -> None:
         with self._lock, self._checkpoint.together():

@@ -31,6 +31,10 @@ _ABOVE = re.compile(
     r"(?:^|/)AWSLogs/(?:o-[0-9a-z]+/)?(?:(?:aws-account-id=)?(?P<account>\d{12})/(?P<service>[^/]+/)?)?$"
 )
 _FLOW_LOGS = {"vpcflowlogs/", "aws-service=vpcflowlogs/", "service=vpcflowlogs/"}
+# An object that another service has put there.
+_OTHERS = re.compile(
+    r"(?:^|/)AWSLogs/(?:o-[0-9a-z]+/)?(?:aws-account-id=)?\d{12}/(?!(?:(?:aws-)?service=)?vpcflowlogs/)[^/]+/"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +153,7 @@ class Listing:
                 if end is not None and entry["Key"] >= end:
                     yield area, None
                     return
-                # Consoles make empty objects as folders.
-                if not entry["Key"].endswith("/") and self._chosen_key(area, entry["Key"]):
+                if self._chosen_key(area, entry["Key"]):
                     yield area, _found(entry)
             if not page.get("IsTruncated"):
                 break
@@ -182,7 +185,13 @@ class Listing:
 
     def _chosen_key(self, area: Area, key: str) -> bool:
         """Outside AWS's folders the name says whose log it is; where it doesn't, it isn't what was chosen."""
-        if area.folder is not None or not self._chosen:
+        if key.endswith("/"):  # consoles make empty objects as folders
+            return False
+        if area.folder is not None:
+            return True
+        if _OTHERS.search(key):
+            return False
+        if not self._chosen:
             return True
         parts = parse_key(key)
         return parts is not None and self._wanted(parts.account, parts.region)
