@@ -248,7 +248,7 @@ def index(
         failures=tuple(engine.failures),
         errors=tuple(engine.errors),
         dead_letter=letters.path if letters.count else None,
-        notes=tuple(getattr(sink, "notes", ())),
+        notes=tuple(note for each in (*opened, sink) for note in getattr(each, "notes", ())),
     )
 
 
