@@ -131,7 +131,11 @@ def test_where_the_file_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 @pytest.mark.parametrize("target", ["-", "out.ndjson", "out.JSON.gz", "/tmp/flows.parquet", "x.jsonl.zst"])
 def test_targets_that_each_run_makes_anew_have_none(target: str) -> None:
     assert checkpoint_path(None, target) is None
-    assert checkpoint_path(Path("given.db"), target) == Path("given.db")
+    if target == "-":
+        assert checkpoint_path(Path("given.db"), target) == Path("given.db")
+    else:
+        with pytest.raises(ConfigError, match=r"is made anew by each run"):
+            checkpoint_path(Path("given.db"), target)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +143,7 @@ def test_targets_that_each_run_makes_anew_have_none(target: str) -> None:
 )
 def test_other_targets_have_one(target: str) -> None:
     assert checkpoint_path(None, target) == default_path()
+    assert checkpoint_path(Path("given.db"), target) == Path("given.db")
 
 
 def read(checkpoint: Checkpoint, hours: range, *, since: float = 0.0) -> list[int]:

@@ -159,7 +159,16 @@ def checkpoint_path(given: Path | None, target: str) -> Path | None:
 
     None for targets that each run makes anew (a file, standard output): they are to have everything that
     there is, not what came since the last run.
+
+    Raises:
+        ConfigError: one is given for a file. That is there when the run has ended, so what was read can't be
+            remembered before.
     """
     if given is not None:
+        if _ANEW.fullmatch(target) and target != "-":
+            raise ConfigError(
+                f"checkpoint={given}: {target} is made anew by each run and gets everything; a checkpoint is "
+                "for a store, for Elasticsearch and for - (standard output)"
+            )
         return given
     return None if not target or _ANEW.fullmatch(target) else default_path()
