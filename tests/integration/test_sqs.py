@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -548,24 +549,31 @@ def test_two_processes_share_a_queue_and_nothing_is_lost_when_one_is_killed(aws,
         records = [samples.ACCEPTED.replace(" 20641 ", f" {20 * n + i} ") for i in range(20)]
         put(s3, f"AWSLogs/year=2026/{n:04}.log.gz", body=gzip.compress(samples.log(samples.V2, records)))
     store = tmp_path / "store"
-    run = command("index", f"sqs:{queue.url}", "--to", store, "--quiet")
+    run = command("index", f"sqs:{queue.url}", "--to", store)
 
     def stored() -> int:
         return sum(1 for _ in store.glob("date=*/*.parquet"))
 
-    first = subprocess.Popen(run, cwd=tmp_path)
+    with (tmp_path / "first").open("w") as output:
+        first = subprocess.Popen(run, cwd=tmp_path, stdout=output, stderr=output)
     wait_until(lambda: stored() > 100, 60)
-    with subprocess.Popen(run, cwd=tmp_path) as second:
+    second = subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with second:
         wait_until(lambda: stored() > 500, 60)
         first.kill()
         first.wait(10)
+        at_the_kill = stored()
         assert sum(queue.left()) > 0
-        assert second.wait(120) == 0
+        said, _ = second.communicate(timeout=120)
+        assert second.returncode == 0, said
     # What the first had in hand may have come again after the second saw an empty queue.
     while sum(queue.left()):
         subprocess.run(run, cwd=tmp_path, check=True, timeout=60)
     assert rows(store) == 20_000
     assert rows(store, 'count(DISTINCT "source.port")') == 20_000
+    # The second had its share before the kill, and the first had: each of them held at most a few objects then.
+    [files] = re.findall(r"^files +([\d,]+)", said, re.MULTILINE)
+    assert 1000 - at_the_kill + 50 < int(files.replace(",", "")) < 900
 
 
 def test_notices_that_come_twice_leave_documents_once_in_elasticsearch(
