@@ -156,8 +156,8 @@ def index(
             are appended.
         ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
             system's.
-        give_up_after: seconds that Elasticsearch may go without taking anything before that is an error; None is
-            300. What was not stored by then is not acknowledged: running again finishes it.
+        give_up_after: seconds that Elasticsearch may go without taking anything before that is an error; None
+            is 300. What was not stored by then is not acknowledged: running again finishes it.
         source_options: what else sources are to know: which days, which account, whether to follow.
         stop: ends the run in good order once it is set: what is being read is stored, if that takes no more
             than eight seconds; the rest is not acknowledged and comes again.
@@ -265,7 +265,7 @@ def _open_sources(sources: Sources, options: SourceOptions) -> list[Source]:
     if not opened:
         raise ConfigError("no source given: name a file, a directory, a glob or - (standard input)")
     if options.follow and all(map(_is_local, opened)):
-        raise ConfigError("follow is for s3://, sqs: and cloudwatch: sources; files are read once, as they are")
+        raise ConfigError("follow is for s3://, sqs: and cloudwatch: sources; files are read once")
     return opened
 
 

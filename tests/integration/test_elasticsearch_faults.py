@@ -253,9 +253,9 @@ def test_a_server_gone_for_good_is_given_up_and_the_next_run_finishes(own_elasti
         assert in_the_index(es, "default")[0] == 10_100
 
 
-@pytest.mark.parametrize(("status", "seconds"), [(429, 10), (503, 3)])
-def test_a_server_that_is_too_busy_for_a_while(proxy, es, namespace, small_log, status, seconds):
-    begun = time.monotonic()
+@pytest.mark.parametrize("answer", [(429, 10), (503, 3)])
+def test_a_server_that_is_too_busy_for_so_many_seconds(proxy, es, namespace, small_log, answer):
+    begun, (status, seconds) = time.monotonic(), answer
     proxy.fault = lambda number: status if number > 1 and time.monotonic() < begun + seconds else None
     result = vpcflow.index(small_log, to=proxy.url, namespace=namespace)  # no ids: nothing may come twice
     assert (result.documents, result.refused) == (10_000, 0)

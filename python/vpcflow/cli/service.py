@@ -46,8 +46,9 @@ _OPTIONS = (
            "dead-letter file. The message is left to the queue's redrive policy."),
     option("--latency", type=DURATION, default=0.0, group=_GROUPS,
            help="Ask for the time that ended so long ago: events arrive late. Such as 5m."),
-    option("--start-position", default="beginning", show_default=True, metavar="beginning|end",
-           group=_GROUPS, help="Where a log group begins that was not read before; --since goes before it."),
+    option("--start-position", default="beginning", show_default=True, metavar="POSITION",
+           group=_GROUPS, help="Where a log group begins that was not read before: beginning, end (what "
+           "arrives from now on), a time, or how long ago (3d)."),
     option("--log-streams", type=NAMES, default=(), metavar="NAME,NAME", group=_GROUPS,
            help="Only these log streams."),
     option("--log-stream-prefix", metavar="PREFIX", group=_GROUPS,

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::out::Buffer;
 use crate::batch::Batch;
+use crate::field::Field;
 
 /// Where document ids come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,7 +34,12 @@ impl<'a> Actions<'a> {
         // An object in S3 is the same whatever way led to it.
         let name = match (&origin.bucket, &origin.key, &origin.log_group) {
             (Some(bucket), Some(key), _) => format!("s3://{bucket}/{key}"),
-            (_, _, Some(group)) => format!("cloudwatch:{group}:{}", origin.log_stream.as_deref().unwrap_or_default()),
+            // An event's time is its record's own, but for records that have none: there it tells two of the same text apart.
+            (_, _, Some(group)) => {
+                let timed = [Field::Start, Field::End].iter().any(|&field| batch.format.position(field).is_some());
+                let time = origin.modified.filter(|_| !timed);
+                format!("cloudwatch:{group}:{}:{time:?}", origin.log_stream.as_deref().unwrap_or_default())
+            }
             _ => origin.path.clone().unwrap_or_default(),
         };
         Actions { batch, ids, input: xxh3_128(name.as_bytes()).to_le_bytes().to_vec() }
