@@ -128,7 +128,13 @@ def test_the_command_line_goes_before_the_file(config: Path, tmp_path: Path) -> 
 def test_what_the_file_switches_on_the_command_line_switches_off(config: Path, tmp_path: Path) -> None:
     log = tmp_path / "flow.log"
     log.write_bytes(many(3))
-    command = [str(Path(sys.executable).with_name("vpcflow")), "index", "--config", str(config), "--no-follow"]
+    command = [
+        str(Path(sys.executable).with_name("vpcflow")),
+        "index",
+        "--config",
+        str(config),
+        "--no-follow",
+    ]
     done = subprocess.run(
         [*command, str(log), "--to", "-"], capture_output=True, text=True, check=False, timeout=60
     )

@@ -229,7 +229,7 @@ def test_a_layout_that_cannot_be_told(tmp_path: Path) -> None:
         (("index", "a.log", "--to", "a.log/"), "is not a folder"),
         (("index", "a.log", "--to", "ftp://me:secret@host"), "Error: ftp://host: is not a target"),
         (("index", "a.log", "--tag", "x"), "tags and namespace are for Elasticsearch and NDJSON"),
-        (("index", "s3://bucket/prefix"), "s3: is not a source in this version yet"),
+        (("index", "a.log", "--follow"), "follow is for s3://, sqs: and cloudwatch: sources"),
         (("query", "SELECT 1"), "no store is there; make one with: vpcflow index"),
         (("query", "SELECT 1", "--from", "empty"), "nothing is in this store yet"),
         (("query", "SELECT 1", "--format", "xml"), "Invalid value for '--format'"),
