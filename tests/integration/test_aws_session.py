@@ -169,7 +169,7 @@ def test_another_endpoint(aws: Moto, tmp_path: Path, monkeypatch: pytest.MonkeyP
     aws.bucket(BUCKET, {"flow.log": many(2)})
     endpoint = ("--endpoint-url", aws.url, "--region", "eu-west-1")
     vpcflow("index", f"s3://{BUCKET}/", "--to", "store", *endpoint, cwd=tmp_path)
-    assert "--endpoint-url" not in refused(tmp_path, "--endpoint-url", "no url")
+    assert refused(tmp_path, "--endpoint-url", "no url") == "Error: s3: Invalid endpoint: no url"
 
 
 def test_through_a_proxy(proxy: Proxy, aws: Moto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

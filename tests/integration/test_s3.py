@@ -29,6 +29,7 @@ from vpcflow.sources.base import SourceOptions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from flowlogs import ACCEPT, HEADER, documents, many, text
+from flowlogs import vpcflow as command
 
 BUCKET = "flow-logs"
 ACCOUNT = "123456789012"
@@ -271,6 +272,23 @@ def test_accounts_and_regions_are_chosen_by_folder(proxy: Proxy, aws: Moto, tmp_
     assert keys(tmp_path / "other.ndjson") == sorted(
         [key(DAY, other, "eu-west-1"), key(DAY, other, "us-east-1"), f"copied/{name(DAY, other)}"]
     )
+
+
+def test_the_command_takes_all_of_it(aws: Moto, tmp_path: Path) -> None:
+    aws.bucket(
+        BUCKET,
+        every(timedelta(hours=1), 48)
+        | every(timedelta(hours=1), 48, region="us-east-1")
+        | every(timedelta(hours=1), 48, account="999999999999"),
+    )
+    times = ("--since", "2024-11-20T12:00Z", "--until", "2024-11-21")
+    owners = ("--accounts", f"{ACCOUNT},111111111111", "--regions", "eu-west-1,eu-central-1")
+    files = ("--to", "store", "--checkpoint", "state/checkpoint.db")
+    done = command("index", f"s3://{BUCKET}/AWSLogs/", *times, *owners, *files, cwd=tmp_path)
+    assert re.search(r"files +12\n.*documents +24\n", done.stdout.decode() + done.stderr.decode(), re.DOTALL)
+    assert (tmp_path / "state" / "checkpoint.db").exists()
+    done = command("index", f"s3://{BUCKET}/AWSLogs/", *times, *owners, *files, cwd=tmp_path)
+    assert b"there was no file to read" in done.stderr
 
 
 # What is remembered
