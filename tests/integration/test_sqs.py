@@ -368,6 +368,24 @@ def test_notices_of_deletions_are_deleted_and_said_once(s3, queue, source, tmp_p
     assert sum(queue.left()) == 2
 
 
+def test_notices_of_what_other_services_put_there_are_deleted_and_said_once(
+    s3, queue, source, tmp_path, caplog
+):
+    queue.announce(s3, "flows")
+    trail = "AWSLogs/123456789010/CloudTrail/eu-west-1/2026/11/24"
+    put(
+        s3,
+        f"{trail}/a.json.gz",
+        f"{trail}/b.json.gz",
+        "AWSLogs/123456789010/vpcflowlogs/eu-west-1/2026/11/24/a.log.gz",
+    )
+    result = vpcflow.index(source(queue), to=tmp_path / "store")
+    assert (result.files, result.documents, result.ok, queue.left()) == (1, 2, True, (0, 0))
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "objects of other services" in said
+    assert f"s3://flows/{trail}/" in said
+
+
 def test_an_object_of_a_bucket_that_may_not_be_read_names_the_permission(s3, queue, proxy, source, tmp_path):
     put(s3, "a.log.gz")
     queue.notice("a.log.gz", bucket="others")

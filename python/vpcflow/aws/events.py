@@ -123,7 +123,9 @@ class EventSource(Source):
         self.why = self.why or why
 
     def _of_notices(self, message: str | Mapping[str, Any]) -> Callable[[], list[Item]]:
-        return lambda: [notice.item(self._s3()) for notice in read_notices(message) if notice.readable]
+        return lambda: [
+            notice.item(self._s3()) for notice in read_notices(message) if notice.passed_over is None
+        ]
 
 
 def _of_logs(data: str) -> Callable[[], list[Item]]:

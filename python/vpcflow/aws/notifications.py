@@ -21,6 +21,7 @@ from urllib.parse import unquote_plus
 
 from vpcflow.aws.objects import object_item
 from vpcflow.errors import DecodeError
+from vpcflow.sources.keys import of_other_service
 
 if TYPE_CHECKING:
     from vpcflow.sources.base import Item
@@ -53,9 +54,13 @@ class Notice:
         return self.event.startswith("ObjectCreated:") or self.event == "Object Created"
 
     @property
-    def readable(self) -> bool:
-        """Whether there are records to be had: not in the folders that consoles make."""
-        return self.created and not self.key.endswith("/")
+    def passed_over(self) -> str | None:
+        """What it tells of, where that is nothing to read; None for an object with records."""
+        if not self.created:
+            return self.event
+        if self.key.endswith("/"):
+            return "folders"  # consoles make empty objects for them
+        return "objects of other services" if of_other_service(self.key) else None
 
     def item(self, s3: Any) -> Item:
         """The object as a source's item.

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-__all__ = ["Folder", "ObjectKey", "parse_folder", "parse_key"]
+__all__ = ["Folder", "ObjectKey", "of_other_service", "parse_folder", "parse_key"]
 
 _REGION = r"[a-z]{2,}(?:-[a-z]+)+-\d{1,2}"
 _NAME = re.compile(
@@ -30,6 +30,10 @@ _PLAIN = re.compile(
 _HIVE = re.compile(
     r"AWSLogs[/\\](?:(?P<organization>o-[0-9a-z]+)[/\\])?aws-account-id=(?P<account>\d{12})[/\\]"
     rf"(?:aws-)?service=vpcflowlogs[/\\]aws-region=(?P<region>{_REGION})[/\\]"
+)
+# What another service has put there.
+_OTHERS = re.compile(
+    r"(?:^|/)AWSLogs/(?:o-[0-9a-z]+/)?(?:aws-account-id=)?\d{12}/(?!(?:(?:aws-)?service=)?vpcflowlogs/)[^/]+/"
 )
 # A day below the folder of a region.
 _DAY = re.compile(r"(?:year=)?(\d{4})/(?:month=)?(\d\d)/(?:day=)?(\d\d)/")
@@ -78,6 +82,11 @@ def parse_key(key: str) -> ObjectKey | None:
         organization=folder["organization"] if folder else None,
         hive=hive is not None,
     )
+
+
+def of_other_service(key: str) -> bool:
+    """Whether an object lies where another service of AWS puts its logs: CloudTrail, load balancers."""
+    return _OTHERS.search(key) is not None
 
 
 def _time(text: str | None) -> datetime | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from vpcflow.sources.keys import Folder, parse_folder, parse_key
+from vpcflow.sources.keys import Folder, of_other_service, parse_folder, parse_key
 
 __all__ = ["Area", "Found", "Listing"]
 
@@ -31,10 +31,6 @@ _ABOVE = re.compile(
     r"(?:^|/)AWSLogs/(?:o-[0-9a-z]+/)?(?:(?:aws-account-id=)?(?P<account>\d{12})/(?P<service>[^/]+/)?)?$"
 )
 _FLOW_LOGS = {"vpcflowlogs/", "aws-service=vpcflowlogs/", "service=vpcflowlogs/"}
-# An object that another service has put there.
-_OTHERS = re.compile(
-    r"(?:^|/)AWSLogs/(?:o-[0-9a-z]+/)?(?:aws-account-id=)?\d{12}/(?!(?:(?:aws-)?service=)?vpcflowlogs/)[^/]+/"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +185,7 @@ class Listing:
             return False
         if area.folder is not None:
             return True
-        if _OTHERS.search(key):
+        if of_other_service(key):
             return False
         if not self._chosen:
             return True

@@ -146,14 +146,15 @@ class SqsSource(Source):
 
     def _readable(self, notices: list[Notice]) -> Iterator[Notice]:
         for notice in notices:
-            if notice.readable:
+            what = notice.passed_over
+            if what is None:
                 yield notice
-            elif not notice.created and notice.event not in self._said:
-                self._said.add(notice.event)
+            elif what not in self._said:
+                self._said.add(what)
                 log.warning(
                     "%s has notices of %s (s3://%s/%s is one): nothing to read, so they are deleted; limit "
-                    "the bucket's notifications to s3:ObjectCreated:*",
-                    self.name, notice.event, notice.bucket, notice.key,
+                    "the bucket's notifications to s3:ObjectCreated:* and to the prefix of its flow logs",
+                    self.name, what, notice.bucket, notice.key,
                 )  # fmt: skip
 
     def _receive(self) -> tuple[list[tuple[Delivery, str]], set[str]]:
