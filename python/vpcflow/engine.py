@@ -16,6 +16,7 @@ when the target says that it has it, on the thread that learns of it.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
 import time
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from vpcflow.sources.base import Item, Source
 
 __all__ = ["Engine", "Failure", "LineError", "Settings", "describe"]
+
+_LOG = logging.getLogger(__name__)
 
 _KEPT_ERRORS = 10
 # A run that follows its sources may go on for months.
@@ -79,11 +82,12 @@ class LineError:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How items are read."""
+    """How items are read, and whether the run goes on with what comes later."""
 
     format: Format | None
     on_error: Literal["index", "skip", "raise"]
     workers: int
+    follow: bool = False
 
 
 @dataclass(slots=True)
@@ -229,8 +233,11 @@ class Engine:
             self.counts.files += 1
             if moved.fault is not None:
                 self.counts.failures += 1
+                failure = Failure(item.name, moved.fault, documents)
                 if len(self.failures) < _KEPT_FAILURES:
-                    self.failures.append(Failure(item.name, moved.fault, documents))
+                    self.failures.append(failure)
+                if self._settings.follow:  # its end, where failures are told, is far
+                    _LOG.warning("%s", failure)
         if moved.fault is None:
             source.acknowledge(item)
             self._seen(item)

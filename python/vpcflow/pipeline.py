@@ -174,8 +174,10 @@ def index(
         raise ConfigError(f"on_error={on_error}: must be index, dead-letter or fail")
     if workers is not None and workers < 1:
         raise ConfigError(f"workers={workers}: must be 1 or more")
-    settings = Settings(to_format(format), _ON_ERROR[on_error], workers or _cores())
     source_options = source_options or SourceOptions()
+    settings = Settings(
+        to_format(format), _ON_ERROR[on_error], workers or _cores(), follow=source_options.follow
+    )
     if not source_options.target:
         name = without_userinfo(os.fspath(to)) if isinstance(to, str | os.PathLike) else to.name
         source_options = replace(source_options, target=name)

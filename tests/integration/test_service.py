@@ -89,6 +89,9 @@ def test_a_service_from_its_start_to_its_end(aws: Moto, config: Path, tmp_path: 
         assert metric("vpcflow_failures_total") == 0
         assert 0 <= metric("vpcflow_lag_seconds") < 60
         wait_for(lambda: json.loads(health.read_text()).get("documents") == 15)
+        # What can't be read is said at once: the summary is far.
+        s3.put_object(Bucket="flow-logs", Key=KEY.format(2), Body=gzip.compress(many(5))[:40])
+        wait_for(lambda: metric("vpcflow_objects_total") == 3)
         told = time.monotonic()
         process.send_signal(signal.SIGTERM)
         out, said = process.communicate(timeout=30)
@@ -96,11 +99,13 @@ def test_a_service_from_its_start_to_its_end(aws: Moto, config: Path, tmp_path: 
         process.kill()
         process.wait()
     assert time.monotonic() - told < 10
-    assert process.returncode == 0, said
+    assert process.returncode == 1, said
     assert "15" in out + said
+    assert said.count(f"s3://flow-logs/{KEY.format(2)}: ") == 2  # at once, and at the end
     assert not health.exists()
 
-    # What it stored is stored for good: the next run finds nothing to do.
+    # What it stored is stored for good: the next run finds nothing to do but what failed.
+    s3.delete_object(Bucket="flow-logs", Key=KEY.format(2))
     process = start(config, "--quiet")
     try:
         wait_for(health.exists)
