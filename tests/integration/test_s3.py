@@ -155,6 +155,17 @@ def test_parquet_leaves_no_temporary_file(aws: Moto, tmp_path: Path, monkeypatch
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+def test_a_disk_that_is_full_is_no_bad_object(aws: Moto, tmp_path: Path) -> None:
+    names, records = samples.GUIDE["accepted and rejected"]
+    many_records = [record.replace(" 22 ", f" {n} ") for n in range(30_000) for record in records]
+    aws.bucket(BUCKET, {"big.parquet": samples.parquet(names, many_records, compression="none")})
+    # 64 blocks of 512 bytes or a kilobyte: no file may be larger.
+    command = f"ulimit -f 64; exec {sys.executable} -m vpcflow index s3://{BUCKET} --to -"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert f"Error: s3://{BUCKET}/big.parquet: File too large" in done.stderr.decode()
+
+
 def test_other_services_folders_and_consoles_objects_are_no_flow_logs(aws: Moto, tmp_path: Path) -> None:
     aws.bucket(
         BUCKET,

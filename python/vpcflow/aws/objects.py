@@ -50,7 +50,7 @@ class S3Object:
         self._thread: threading.Thread | None = None
         self._ended = False
         self._closed = threading.Event()
-        self._fault: Exception | None = None
+        self._fault: BaseException | None = None
         self._file: Path | None = None
 
     def start(self) -> None:
@@ -84,10 +84,16 @@ class S3Object:
             self._put_back(first)
             if first[:4] != b"PAR1":
                 raise TypeError(f"{self.name} is read as a stream")
-            with tempfile.NamedTemporaryFile(prefix="vpcflow-", suffix=".parquet", delete=False) as file:
-                self._file = Path(file.name)
-                while block := self._next():
-                    file.write(block)
+            try:
+                with tempfile.NamedTemporaryFile(prefix="vpcflow-", suffix=".parquet", delete=False) as file:
+                    self._file = Path(file.name)
+                    while block := self._next():
+                        file.write(block)
+            except BaseException as error:
+                # Whoever takes it for a stream now must not get what is left of it.
+                self._fault = error
+                self.close()
+                raise
         return os.fspath(self._file)
 
     def close(self) -> None:
@@ -105,7 +111,7 @@ class S3Object:
         self.start()
         with self._changed:
             self._changed.wait_for(lambda: self._blocks or self._ended or self._closed.is_set())
-            if self._blocks:
+            if self._blocks and not self._closed.is_set():
                 block = self._blocks.popleft()
                 self._held -= len(block)
                 self._changed.notify_all()
