@@ -68,6 +68,7 @@ def index(store: Path, url: str = f"s3://{BUCKET}/", **options: Any) -> IndexRes
     known = SourceOptions.__dataclass_fields__.keys() - {"format"}
     source = SourceOptions(**{name: value for name, value in options.items() if name in known})
     rest = {name: value for name, value in options.items() if name not in known}
+    rest.setdefault("dead_letter", store.parent / "dead-letter.ndjson")
     return vpcflow.index(url, to=store, source_options=source, **rest)
 
 
@@ -354,10 +355,12 @@ def test_killed_and_run_again_every_record_is_there_once(aws: Moto, tmp_path: Pa
     body = log(lines)
     aws.bucket(BUCKET, {key(DAY + n * timedelta(minutes=5)): body for n in range(count)})
     command = [sys.executable, "-m", "vpcflow", "index", f"s3://{BUCKET}", "--to", str(store), "-q"]
-    first = subprocess.Popen(command)
-    wait_for(lambda: len(list(store.rglob("*.parquet"))) >= 40)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+    first = subprocess.Popen(command, cwd=tmp_path)
+    try:
+        wait_for(lambda: len(list(store.rglob("*.parquet"))) >= 40)
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
     before = len(list(store.rglob("*.parquet")))
     assert before < count, "it was killed too late for the test to mean anything"
     again = index(store)
@@ -596,7 +599,7 @@ def test_a_run_ends_although_the_bucket_does_not_answer(proxy: Proxy, aws: Moto,
         str(tmp_path / "store"),
         "--follow",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: proxy.seen != [])
     process.terminate()
     started = time.monotonic()
