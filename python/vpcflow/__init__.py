@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from vpcflow import _core
 from vpcflow._core import Batch, Format, Origin
 from vpcflow._core import __version__ as __version__
-from vpcflow.errors import ConfigError, DecodeError, FormatError, ParseError, SinkError, VpcflowError
+from vpcflow.errors import (
+    ConfigError,
+    DecodeError,
+    FormatError,
+    ParseError,
+    SinkError,
+    SourceError,
+    VpcflowError,
+)
 from vpcflow.formats import to_format
 
 if TYPE_CHECKING:
@@ -35,6 +43,7 @@ __all__ = [
     "Origin",
     "ParseError",
     "SinkError",
+    "SourceError",
     "VpcflowError",
     "__version__",
     "index",

@@ -42,8 +42,8 @@ _OPTIONS = (
     option("--regions", type=NAMES, default=(), metavar="REGION,REGION", group=_BUCKETS,
            help="Only the objects of these regions."),
     option("--max-receives", type=click.IntRange(min=1), default=3, show_default=True, group=_BUCKETS,
-           help="SQS: how often a message may come before its object is given up and put into the "
-           "dead-letter file. The message is left to the queue's redrive policy."),
+           help="How often a damaged object is read, or a message received, before it is given up and put into "
+           "the dead-letter file. The message is left to the queue's redrive policy."),
     option("--latency", type=DURATION, default=0.0, group=_GROUPS,
            help="Ask for the time that ended so long ago: events arrive late. Such as 5m."),
     option("--start-position", default="beginning", show_default=True, metavar="POSITION",
@@ -60,7 +60,8 @@ _OPTIONS = (
     option("--external-id", metavar="ID", group=_ACCESS, help="External id that the role asks for."),
     option("--region", metavar="REGION", group=_ACCESS, help="Region of the bucket, queue or log group."),
     option("--endpoint-url", metavar="URL", group=_ACCESS,
-           help="Another endpoint than AWS's own, a VPC endpoint say."),
+           help="Another endpoint than AWS's own, for all its services; of one service: AWS_ENDPOINT_URL_S3 "
+           "and the like in the environment."),
     option("--follow/--no-follow", group=_RUNNING,
            help="Go on with what comes later, until SIGTERM or Ctrl-C."),
     option("--interval", "--scan-frequency", type=DURATION, default="1m", show_default=True, group=_RUNNING,
