@@ -42,8 +42,8 @@ _OPTIONS = (
     option("--regions", type=NAMES, default=(), metavar="REGION,REGION", group=_BUCKETS,
            help="Only the objects of these regions."),
     option("--max-receives", type=click.IntRange(min=1), default=3, show_default=True, group=_BUCKETS,
-           help="How often a damaged object is read, or a message received, before it is given up and put into "
-           "the dead-letter file. The message is left to the queue's redrive policy."),
+           help="How often a damaged object is read, or a message received, before it is given up and put "
+           "into the dead-letter file. The message is left to the queue's redrive policy."),
     option("--latency", type=DURATION, default=0.0, group=_GROUPS,
            help="Ask for the time that ended so long ago: events arrive late. Such as 5m."),
     option("--start-position", default="beginning", show_default=True, metavar="POSITION",
