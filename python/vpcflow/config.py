@@ -30,7 +30,7 @@ from typing import Any
 
 from vpcflow.errors import ConfigError
 
-__all__ = ["OTHERS", "TABLES", "load"]
+__all__ = ["TABLES", "load"]
 
 #: The options that each table holds.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -47,9 +47,6 @@ TABLES: dict[str, tuple[str, ...]] = {
     ),
     "service": ("health_file", "metrics"),
 }  # fmt: skip
-
-#: Tables that other commands read.
-OTHERS = frozenset({"enrich", "owners", "kibana", "alerts", "smtp"})
 
 _LISTS = frozenset({"sources", "tags", "accounts", "regions", "log_streams"})
 
@@ -69,10 +66,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ConfigError(f"{where}: is not TOML: {error}") from error
     options: dict[str, Any] = {}
     for name, table in content.items():
-        if name in OTHERS:
-            continue
         if name not in TABLES:
-            raise ConfigError(f"{where}: [{name}] is no table of it{_meant(name, [*TABLES, *OTHERS])}")
+            raise ConfigError(f"{where}: [{name}] is no table of it{_meant(name, list(TABLES))}")
         if not isinstance(table, Mapping):
             raise ConfigError(f"{where}: {name} must be a table, [{name}]")
         for key, value in table.items():

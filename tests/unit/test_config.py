@@ -50,10 +50,6 @@ def test_one_text_may_stand_for_a_list_of_one(write):
     assert load(write('[index]\nsources = "logs/"\n')) == {"sources": ("logs/",)}
 
 
-def test_what_other_commands_read_is_left_to_them(write):
-    assert load(write('[[owners]]\nname = "Network"\n[smtp]\nhost = "mail.example.com"\n')) == {}
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
