@@ -35,7 +35,7 @@ class Feed:
         files = [source for source in sources if isinstance(source, FileSource | StdinSource)]
         others = [source for source in sources if not isinstance(source, FileSource | StdinSource)]
         self._sources = sources
-        self._found: queue.Queue[tuple[Source, Item]] = queue.Queue(ahead)
+        self._found: queue.Queue[tuple[Source, Item] | None] = queue.Queue(ahead)  # None: there are no more
         self._stopped = threading.Event()
         self._changed = threading.Lock()
         self._fault: BaseException | None = None
@@ -60,11 +60,14 @@ class Feed:
         """
         while not self._stopped.is_set():
             with suppress(queue.Empty):
-                return self._found.get(timeout=_LOOK if self._running else 0)
+                found = self._found.get(timeout=_LOOK)
+                if found is not None:
+                    return found
+                self._found.put(None)  # for the others
+                if self._fault is None:
+                    return None
             if self._fault is not None:
                 raise self._fault
-            if not self._running and self._found.empty():
-                return None
         return None
 
     def stop(self) -> None:
@@ -84,10 +87,7 @@ class Feed:
     def _find(self, way: Iterator[tuple[Source, Item]]) -> None:
         try:
             for found in way:
-                while not self._stopped.is_set():
-                    with suppress(queue.Full):
-                        self._found.put(found, timeout=_LOOK)
-                        break
+                self._put(found)
                 if self._stopped.is_set():
                     break
         except BaseException as error:
@@ -95,6 +95,16 @@ class Feed:
         finally:
             with self._changed:
                 self._running -= 1
+                last = not self._running
+            if last:
+                self._put(None)
+
+    def _put(self, found: tuple[Source, Item] | None) -> None:
+        """Waits for room, unless the feed is stopped."""
+        while not self._stopped.is_set():
+            with suppress(queue.Full):
+                self._found.put(found, timeout=_LOOK)
+                break
 
 
 def _items(source: Source) -> Iterator[tuple[Source, Item]]:

@@ -238,7 +238,7 @@ def test_progress(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_leaves_nothing_half_made(tmp_path: Path) -> None:
-    (tmp_path / "a.log").write_bytes(many(200_000))
+    (tmp_path / "a.log").write_bytes(many(1_000_000))
 
     def interrupt(progress: Progress) -> None:
         raise KeyboardInterrupt

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from vpcflow.cli.options import ca_option
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,11 +35,7 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     show_envvar=True,
     help="The server, such as https://host:9200.",
 )
-@click.option(
-    "--ca",
-    metavar="FILE",
-    help="Certificate authority to trust. [default: the one of ELASTICSEARCH_CA, else the system's]",
-)
+@ca_option
 @click.option(
     "--only",
     metavar="KINDS",
