@@ -3,10 +3,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-RUST   := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
+RUST   := $(shell find rust -name '*.rs' -o -name Cargo.toml) $(shell find kibana -type f) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python lint format docs bench bench-check fuzz clean
+.PHONY: help build demo test test-rust test-python lint format docs kibana bench bench-check fuzz clean
 
 help:  ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ format: $(VENV)/.test  ## Put the code in the one format
 
 docs: build  ## Write the pages of docs/ that the program itself knows
 	$(BIN)/python docs/generate.py
+
+kibana: $(VENV)/.test  ## Write kibana/saved_objects from kibana/dashboards
+	$(BIN)/python -m vpcflow.kibana.build
 
 bench: $(VENV)/.test  ## Measure against peers; writes benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt

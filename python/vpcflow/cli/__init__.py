@@ -18,7 +18,7 @@ __all__ = ["main"]
 # Where each command is and what the overview says of it: `vpcflow --help` loads none of them.
 _COMMANDS = {
     "index": ("vpcflow.cli.index:index", "Read flow logs and write ECS documents."),
-    "setup": ("vpcflow.cli.setup:setup", "Set Elasticsearch up: templates, retention, storage."),
+    "setup": ("vpcflow.cli.setup:setup", "Set Elasticsearch and Kibana up: templates, dashboards, alerts."),
     "query": ("vpcflow.cli.query:query", "Ask a Parquet store in SQL."),
     "explain": ("vpcflow.cli.explain:explain", "Say what each field of a line means."),
     "demo": ("vpcflow.cli.demo:demo", "Index and query a day of made-up traffic."),

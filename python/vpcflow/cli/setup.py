@@ -1,4 +1,4 @@
-"""`vpcflow setup`: everything that a server needs before flows come."""
+"""`vpcflow setup`: everything that servers need: templates before flows come, dashboards and alerts after."""
 
 from __future__ import annotations
 
@@ -7,26 +7,32 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from vpcflow.cli.options import ca_option
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vpcflow.elastic.setup import Change, Plan
+    from vpcflow.cli.setup_report import Report
+    from vpcflow.config import KibanaConfig
+    from vpcflow.elastic.template import Options
+    from vpcflow.kibana.changes import Section
+    from vpcflow.kibana.setup import Wishes
 
 __all__ = ["setup"]
 
-_KINDS = ("templates",)
-_SHOWN = 40
+_TEMPLATES = "templates"
+_KIBANA = ("dashboards", "connectors", "rules")
+_KINDS = (_TEMPLATES, *_KIBANA)
 
 
-def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    kinds = tuple(part.strip() for part in value.split(",")) if value is not None else _KINDS
+def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    kinds = tuple(part.strip() for part in value.split(","))
     if unknown := [kind for kind in kinds if kind not in _KINDS]:
         raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(_KINDS)}", ctx, param)
     return kinds
 
 
-@click.command(short_help="Set Elasticsearch up: templates, retention, storage.")
+@click.command(short_help="Set Elasticsearch and Kibana up: templates, dashboards, alerts.")
 @click.option(
     "--elasticsearch",
     "url",
@@ -35,12 +41,35 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     show_envvar=True,
     help="The server, such as https://host:9200.",
 )
-@ca_option
+@click.option(
+    "--kibana",
+    "kibana_url",
+    metavar="URL",
+    envvar="KIBANA_URL",
+    show_envvar=True,
+    help="Kibana, such as https://host:5601 or https://host/base/path.",
+)
+@click.option(
+    "--space", metavar="ID", help="Kibana: the space to set up, by the name in its URL. [default: default]"
+)
+@click.option(
+    "--ca",
+    metavar="FILE",
+    help="File with the authority's certificate (PEM), of both servers. [default: ELASTICSEARCH_CA and "
+    "KIBANA_CA, or the system's]",
+)
 @click.option(
     "--only",
     metavar="KINDS",
     callback=_kinds,
-    help="What to set up, separated by commas. There is: templates. [default: all]",
+    help="What to set up, separated by commas: templates (Elasticsearch), dashboards, connectors, rules "
+    "(Kibana). [default: all that the servers given have]",
+)
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    help="A vpcflow.toml: [kibana] with its connectors, [[owners]] whom alerts are for.",
 )
 @click.option(
     "--namespace",
@@ -61,6 +90,12 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
+    "--keep-edits", is_flag=True, help="Kibana: leave alone what somebody has edited there since the last run."
+)
+@click.option(
+    "--remove", is_flag=True, help="Kibana: take away what this command made there, and nothing else."
+)
+@click.option(
     "--print-roles",
     type=click.Choice(["console", "curl"]),
     is_flag=False,
@@ -71,37 +106,48 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 def setup(
     *,
     url: str | None,
+    kibana_url: str | None,
+    space: str | None,
     ca: str | None,
-    only: tuple[str, ...],
+    only: tuple[str, ...] | None,
+    config_file: str | None,
     namespace: str | None,
     shards: int | None,
     retention: str | None,
     index_mode: Literal["auto", "logsdb", "standard"] | None,
     dry_run: bool,
+    keep_edits: bool,
+    remove: bool,
     print_roles: Literal["console", "curl"] | None,
 ) -> None:
-    """Set Elasticsearch up for flow logs.
+    """Set Elasticsearch and Kibana up for flow logs.
 
-    Stores component templates (vpcflow-ecs@mappings, vpcflow-aws@mappings, vpcflow@settings) and the index
-    template vpcflow-logs, which holds for the data streams logs-aws.vpcflow-*. What you put into the
-    component template vpcflow@custom comes last and is never touched.
+    In Elasticsearch: component templates (vpcflow-ecs@mappings, vpcflow-aws@mappings, vpcflow@settings) and the
+    index template vpcflow-logs, which holds for the data streams logs-aws.vpcflow-*. What you put into the
+    component template vpcflow@custom comes last and is never touched. What --shards, --retention and
+    --index-mode chose is remembered with the template: runs without them keep it, and so does vpcflow index.
 
-    A second run changes nothing. What --shards, --retention and --index-mode chose is remembered with the
-    template: runs without them keep it, and so does vpcflow index. Credentials come from the environment:
-    ELASTICSEARCH_API_KEY, or ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD.
+    In Kibana 8.11 or later: five dashboards with their data view, connectors that carry alerts, and alert
+    rules: for all flows, or for each of the [[owners]] of a vpcflow.toml. What the licence doesn't have is
+    said and left out.
+
+    A second run changes nothing. Credentials come from the environment: ELASTICSEARCH_API_KEY, or
+    ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD; KIBANA_API_KEY, or KIBANA_USERNAME and KIBANA_PASSWORD
+    (Elasticsearch's when absent); each also as NAME_FILE. Kibana runs rules with the key that made them: when
+    that key goes, they stop.
 
     \b
     Examples:
       vpcflow setup --elasticsearch https://host:9200 --retention 90d
-      vpcflow setup --dry-run
-      vpcflow setup --namespace prod --retention 365d --shards 3
+      vpcflow setup --elasticsearch https://host:9200 --kibana https://host:5601 --dry-run
+      vpcflow setup --kibana https://host:5601 --space network --config vpcflow.toml
+      vpcflow setup --kibana https://host:5601 --only dashboards --keep-edits
+      vpcflow setup --kibana https://host:5601 --remove
       vpcflow setup --print-roles
 
-    Exit code: 0 when all is as asked, 1 when the server refused something, 2 when it can't work as given.
+    Exit code: 0 when all is as asked, 1 when a server refused something, 2 when it can't work as given.
     """  # noqa: D301 - click's mark for lines that stay as they are
-    from elasticsearch import ApiError, TransportError
-    from vpcflow.elastic.client import connect, explain, public_url
-    from vpcflow.elastic.setup import apply, prepare
+    from vpcflow.cli.setup_report import Report
     from vpcflow.elastic.template import Options
 
     if print_roles:
@@ -109,64 +155,112 @@ def setup(
 
         click.echo(roles.FORMS[print_roles](roles.requests(namespace)))
         return
-    if not url:
-        raise ConfigError("no server given; give --elasticsearch URL, or set ELASTICSEARCH_URL")
+    config = _configuration(config_file)
+    kibana_url, space = kibana_url or config.url, space or config.space
+    kinds = _wanted(only, url, kibana_url, remove=remove)
     options = Options(namespace, shards, retention, index_mode)
+    parts = tuple(kind for kind in _KIBANA if kind in kinds)
+    wishes = _wishes(parts, config, keep_edits=keep_edits, remove=remove) if parts else None
+    report = Report(dry_run)
+    both = url and kibana_url
+    try:
+        if _TEMPLATES in kinds and url:
+            _set_up_elasticsearch(url, _authority(ca, url, both), options, report)
+        if wishes is not None and kibana_url:
+            _set_up_kibana(kibana_url, space, _authority(ca, kibana_url, both), wishes, report)
+    finally:
+        report.show()  # what one server has done when the other one fails
+    sys.exit(1 if report.failed else 0)
+
+
+def _authority(ca: str | None, url: str, both: object) -> str | None:
+    """The file is for two servers: one without TLS is then no mistake."""
+    return None if both and url.startswith("http:") else ca
+
+
+def _wanted(
+    only: tuple[str, ...] | None, url: str | None, kibana_url: str | None, *, remove: bool
+) -> tuple[str, ...]:
+    """What to set up: what was asked for, or all that the servers given have."""
+    if not url and not kibana_url:
+        raise ConfigError(
+            "no server given; give --elasticsearch URL or --kibana URL, or set ELASTICSEARCH_URL or KIBANA_URL"
+        )
+    if only is None:
+        there = (*((_TEMPLATES,) if url and not remove else ()), *(_KIBANA if kibana_url else ()))
+        if not there:
+            raise ConfigError("--remove takes away what is in Kibana; give --kibana URL, or set KIBANA_URL")
+        return there
+    if _TEMPLATES in only and remove:
+        raise ConfigError("--remove takes away what is in Kibana; templates are left: flows need them")
+    if _TEMPLATES in only and not url:
+        raise ConfigError("templates are Elasticsearch's; give --elasticsearch URL, or set ELASTICSEARCH_URL")
+    if not kibana_url and (lacks := [kind for kind in only if kind in _KIBANA]):
+        raise ConfigError(f"{lacks[0]} are Kibana's; give --kibana URL, or set KIBANA_URL")
+    return only
+
+
+def _configuration(path: str | None) -> KibanaConfig:
+    from vpcflow.config import KibanaConfig, kibana
+
+    return kibana(path) if path else KibanaConfig()
+
+
+def _wishes(parts: tuple[str, ...], config: KibanaConfig, *, keep_edits: bool, remove: bool) -> Wishes:
+    """Reads connectors and rules: what is wrong with them is said before anything is sent."""
+    from vpcflow.kibana import connectors
+    from vpcflow.kibana.setup import Wishes
+
+    if remove:
+        return Wishes(parts, keep_edits=keep_edits, remove=True)
+    return Wishes(
+        parts,
+        connectors=connectors.parse(config.connectors, config.where),
+        owners=config.owners,
+        keep_edits=keep_edits,
+    )
+
+
+def _set_up_elasticsearch(url: str, ca: str | None, options: Options, report: Report) -> None:
+    from elasticsearch import ApiError, TransportError
+    from vpcflow.elastic.client import connect, explain, public_url
+    from vpcflow.elastic.setup import apply, prepare
+
     client = connect(url, ca=ca)
     try:
         plan = prepare(client, options)
-        if not dry_run:
+        if not report.dry_run:
             apply(client, plan)
     except (ApiError, TransportError) as error:
         raise explain(error, public_url(url)) from error
     finally:
         client.close()
-    _show(plan, dry_run=dry_run)
-    failed = bool(plan.refused) or any(change.error for change in plan.changes)
-    sys.exit(1 if failed else 0)
+    report.add_templates(plan)
 
 
-def _show(plan: Plan, *, dry_run: bool) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def _set_up_kibana(url: str, space: str | None, ca: str | None, wishes: Wishes, report: Report) -> None:
+    from vpcflow.kibana.client import connect
+    from vpcflow.kibana.setup import apply, prepare
 
-    from vpcflow.cli.output import count, print_table, printable
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("object", "name", "result"):
-        table.add_column(heading)
-    stopped = False
-    for change in plan.changes:
-        table.add_row(
-            change.part.kind, Text(change.part.name), _result(change, dry_run=dry_run, stopped=stopped)
-        )
-        stopped = stopped or change.error is not None
-    print_table(table, file=sys.stdout.buffer)
-    for change in plan.changes:
-        if change.differences and change.error is None:
-            click.echo(f"{change.part.name}:")
-            for line in change.differences[:_SHOWN]:
-                click.echo(f"  {printable(line)}")
-            if (more := len(change.differences) - _SHOWN) > 0:
-                click.echo(f"  … and {count(more, 'more difference')}")
-    for note in plan.notes:
-        click.echo(f"Note: {printable(note)}")
-    if dry_run and any(change.due for change in plan.changes):
-        click.echo("Nothing was changed: run it without --dry-run for that")
-    sys.stdout.flush()
-    for change in plan.changes:
-        if change.error is not None:
-            click.echo(f"Error: {change.part.kind} {change.part.name}: {printable(change.error)}", err=True)
-    for line in plan.refused:
-        click.echo(f"Error: {printable(line)}", err=True)
+    kibana = connect(url, space=space or "default", ca=ca)
+    try:
+        sections = prepare(kibana, wishes)
+        if not report.dry_run:
+            _warn(sections)
+            apply(kibana, sections)
+    finally:
+        kibana.close()
+    for section in sections.values():
+        report.add_section(section)
 
 
-def _result(change: Change, *, dry_run: bool, stopped: bool) -> str:
-    if change.error is not None:
-        return "refused"
-    if not change.due:
-        return "left: a newer vpcflow wrote it" if change.what == "newer" else "left as it is"
-    if stopped:
-        return "not tried"
-    return f"would be {change.what}" if dry_run else change.what
+def _warn(sections: dict[str, Section]) -> None:
+    """Says what of somebody's work is about to go, before it does."""
+    for section in sections.values():
+        for change in section.changes:
+            if change.due and change.edited:
+                click.echo(
+                    f"Warning: {change.kind} {change.name} was {change.why}: it is "
+                    f"{'taken away' if change.what == 'removed' else 'overwritten'}; --keep-edits keeps such",
+                    err=True,
+                )

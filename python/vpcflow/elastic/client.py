@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from elasticsearch import ApiError, Elasticsearch
 
-__all__ = ["CLOUD", "Credentials", "connect", "credentials", "explain", "public_url", "reason"]
+__all__ = [
+    "CLOUD",
+    "Credentials",
+    "certificates",
+    "connect",
+    "credentials",
+    "explain",
+    "public_url",
+    "reason",
+    "secret",
+    "tls",
+]
 
 #: Before a Cloud ID, wherever a URL can stand.
 CLOUD = "cloud:"
@@ -28,7 +39,7 @@ NDJSON = "application/vnd.elasticsearch+x-ndjson"
 
 _PORTS = {"http": 80, "https": 443}
 
-_UNTRUSTED = ("is not trusted", "give its authority's file (--ca, or ELASTICSEARCH_CA)")
+_UNTRUSTED = ("is not trusted", "give its authority's file (--ca, or {})")
 
 #: What OpenSSL says of a certificate, what that means, and what to do.
 _CERTIFICATES = (
@@ -111,7 +122,7 @@ def connect(
         )
     ca = ca or environ.get("ELASTICSEARCH_CA") or None
     if ca and parts.scheme == "https":
-        options["ca_certs"] = _certificates(ca)
+        options["ca_certs"] = certificates(ca)
     serializers = {kind.mimetype: kind() for kind in (RawNdjson, ShortAnswers)}
     client = Elasticsearch(where, serializers=serializers, request_timeout=timeout, **options)
     try:
@@ -153,9 +164,9 @@ def credentials(prefix: str, environ: Mapping[str, str], url: SplitResult | None
         if not url.password:
             raise ConfigError(f"the URL names the user {unquote(url.username)} but no password")
         return Credentials(username=unquote(url.username), password=unquote(url.password))
-    if key := _secret(f"{prefix}_API_KEY", environ):
+    if key := secret(f"{prefix}_API_KEY", environ):
         return Credentials(base64.b64encode(key.encode()).decode() if ":" in key else key)
-    username, password = _secret(f"{prefix}_USERNAME", environ), _secret(f"{prefix}_PASSWORD", environ)
+    username, password = secret(f"{prefix}_USERNAME", environ), secret(f"{prefix}_PASSWORD", environ)
     if bool(username) != bool(password):
         there, absent = ("USERNAME", "PASSWORD") if username else ("PASSWORD", "USERNAME")
         raise ConfigError(f"{prefix}_{there} is set without {prefix}_{absent}; set both, or {prefix}_API_KEY")
@@ -176,7 +187,7 @@ def _unanswered(error: Exception) -> tuple[type[ConfigError | SinkError], str]:
 
     said = _innermost(error)
     if isinstance(error, SSLError):
-        return ConfigError, f"fails at TLS: {_tls(said)}"
+        return ConfigError, f"fails at TLS: {tls(said)}"
     if isinstance(error, ConnectionTimeout):
         return SinkError, "does not answer in time; check that the server is well, then try again"
     if isinstance(error, Unreachable) and "Remote end closed connection" in said:
@@ -249,7 +260,7 @@ def _cloud(cloud_id: str) -> SplitResult:
     return urlsplit(f"https://{address[0]}:{address[1]}")
 
 
-def _certificates(ca: str | os.PathLike[str]) -> str:
+def certificates(ca: str | os.PathLike[str]) -> str:
     """The path, after a look into the file: the client would look only when it connects."""
     path = os.fspath(ca)
     try:
@@ -261,7 +272,8 @@ def _certificates(ca: str | os.PathLike[str]) -> str:
     return path
 
 
-def _secret(name: str, environ: Mapping[str, str]) -> str | None:
+def secret(name: str, environ: Mapping[str, str]) -> str | None:
+    """The value of a variable, or of the file that ``<name>_FILE`` names."""
     value, path = environ.get(name), environ.get(f"{name}_FILE")
     if value and path:
         raise ConfigError(f"{name} and {name}_FILE are both set; keep one")
@@ -286,14 +298,15 @@ def _innermost(error: BaseException) -> str:
     return " ".join(said.rpartition(">: ")[2].split())
 
 
-def _tls(said: str) -> str:
+def tls(said: str, variable: str = "ELASTICSEARCH_CA") -> str:
+    """What OpenSSL's words mean, and what to do; `variable` is the one that names the authority's file."""
     if "WRONG_VERSION_NUMBER" in said or "RECORD_LAYER_FAILURE" in said:
         return "there is no TLS on this port; write http://, or give the right port"
     before, failed, after = said.partition("certificate verify failed: ")
     why = (after if failed else before).partition(" (_ssl")[0]
     return next(
         (
-            f"its certificate {what} ({why.rstrip('.')}); {advice}"
+            f"its certificate {what} ({why.rstrip('.')}); {advice.format(variable)}"
             for mark, what, advice in _CERTIFICATES
             if mark in why
         ),

@@ -1,0 +1,1 @@
+"""Builds what Kibana imports (``kibana/saved_objects``) from what people edit (``kibana/dashboards``)."""
