@@ -96,14 +96,14 @@ class KibanaConfig:
         url: of Kibana.
         space: to set up.
         connectors: the tables ``[kibana.connectors.<name>]`` by name, as they are written.
-        owners: of flows; alerts on theirs go to them.
+        owners: of flows; alerts on theirs go to them. None when there is no file.
         where: the file, for messages.
     """
 
     url: str | None = None
     space: str | None = None
     connectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    owners: Sequence[Any] = ()
+    owners: Sequence[Any] | None = ()
     where: str = "vpcflow.toml"
 
 

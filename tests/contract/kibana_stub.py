@@ -154,6 +154,7 @@ def _status(kibana: Kibana) -> dict:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # an answer in one piece: in two, the second waits for the first one's receipt
     kibana: Kibana
 
     def do_GET(self) -> None:

@@ -32,9 +32,9 @@ class Objects:
     def of(self, space: str = "default") -> dict[tuple[str, str], dict]:
         return self.stored.setdefault(space, {})
 
-    def edit(self, kind: str, name: str, space: str = "default", **attributes) -> None:
+    def edit(self, kind: str, key: str, *, space: str = "default", **attributes) -> None:
         """What a person's save does."""
-        self._put(space, {**self.of(space)[kind, name], "attributes": attributes}, merge=True)
+        self._put(space, {**self.of(space)[kind, key], "attributes": attributes}, merge=True)
 
     def route(self, method, path, space, query, headers, body):
         if (method, path) == ("POST", "/api/saved_objects/_import"):

@@ -179,7 +179,7 @@ def test_lens_shows_columns_that_are_there(one, panel):
     visualization = attributes["state"]["visualization"]
     for layer_id in [visualization.get("layerId"), *(one["layerId"] for one in visualization.get("layers", []))]:
         assert layer_id in (name, None)
-    shown = accessors(visualization)
+    shown = list(accessors(visualization))
     assert shown
     assert set(shown) <= columns.keys()
     parts = {to for column in columns.values() for to in column.get("references", [])}

@@ -149,13 +149,8 @@ def test_half_of_a_login(kibana, configured):
 
 
 def test_url_and_space_from_the_file(kibana, tmp_path):
-    from click.testing import CliRunner
-
-    from vpcflow.cli import main
-
     kibana.spaces.add("network")
     path = tmp_path / "vpcflow.toml"
     path.write_text(f'[kibana]\nurl = "{kibana.url}"\nspace = "network"\n[index]\nsources = ["logs/"]\n')
-    done = CliRunner().invoke(main, ["setup", "--config", str(path)], env={"KIBANA_API_KEY": KEY})
-    assert done.exit_code == 0, done.output
+    setup(None, "--config", str(path))
     assert {one["space"] for one in kibana.alerting.connectors.values()} == {"network"}

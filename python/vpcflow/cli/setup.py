@@ -203,7 +203,7 @@ def _wanted(
 def _configuration(path: str | None) -> KibanaConfig:
     from vpcflow.config import KibanaConfig, kibana
 
-    return kibana(path) if path else KibanaConfig()
+    return kibana(path) if path else KibanaConfig(owners=None)
 
 
 def _wishes(parts: tuple[str, ...], config: KibanaConfig, *, keep_edits: bool, remove: bool) -> Wishes:

@@ -231,7 +231,8 @@ def _session(*, repeat: bool) -> Session:
     tries = Retry(
         total=_TRIES,
         read=None if repeat else 0,  # a connection that was cut: the call may have been done
-        other=0,  # nobody listens, TLS fails: that stays so
+        connect=0,  # nobody listens, or TLS fails: that stays so
+        other=0,
         allowed_methods=None,
         status_forcelist=_PASSING if repeat else _NOT_DONE,
         respect_retry_after_header=True,

@@ -7,7 +7,7 @@ rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vpcflow.errors import SinkError
@@ -16,6 +16,7 @@ from vpcflow.kibana.changes import Section
 from vpcflow.kibana.client import Forbidden
 
 if TYPE_CHECKING:
+    from vpcflow.alerts.rules import Rule
     from vpcflow.kibana.client import Kibana
     from vpcflow.kibana.connectors import Connector
     from vpcflow.kibana.rules import Owner
@@ -35,17 +36,18 @@ class Wishes:
     Attributes:
         parts: of `PARTS`.
         connectors: all of them, whichever the licence has.
-        owners: whose flows are whose, and who gets mail.
+        rules: that ship with vpcflow.
+        owners: whose flows are whose, and who gets mail; None when no file says.
         keep_edits: leave alone what somebody has edited in Kibana.
         remove: take away instead.
     """
 
     parts: tuple[str, ...] = PARTS
     connectors: Sequence[Connector] = ()
-    owners: Sequence[Owner] = ()
+    rules: Sequence[Rule] = ()
+    owners: Sequence[Owner] | None = None
     keep_edits: bool = False
     remove: bool = False
-    loaded: Sequence[rules.Rule] = field(default=())
 
 
 def prepare(kibana: Kibana, wishes: Wishes) -> dict[str, Section]:
@@ -75,7 +77,7 @@ def prepare(kibana: Kibana, wishes: Wishes) -> dict[str, Section]:
     if "rules" in wishes.parts:
         wanted = list(usable)
         sections["rules"] = _section(
-            lambda: rules.prepare(kibana, wishes.loaded, wishes.owners, wanted, keep_edits=wishes.keep_edits)
+            lambda: rules.prepare(kibana, wishes.rules, wishes.owners, wanted, keep_edits=wishes.keep_edits)
         )
     return sections
 

@@ -27,6 +27,8 @@ _DEFAULT_FORMAT = {
 
 #: Fields of a flow log whose ECS name is another one.
 _NAMED = {
+    "aws.vpcflow.pkt_dst_service": "pkt-dst-aws-service",
+    "aws.vpcflow.pkt_src_service": "pkt-src-aws-service",
     "cloud.availability_zone": "az-id",
     "cloud.instance.id": "instance-id",
     "cloud.region": "region",

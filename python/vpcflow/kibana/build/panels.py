@@ -89,6 +89,8 @@ def load(path: Path) -> Dashboard:
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     where = str(path)
     _known(content, ("title", "description", "panels"), ("search",), where)
+    if not isinstance(content["panels"], list) or not content["panels"]:
+        raise ConfigError(f"{where}: panels must be a list with one at least")
     panels = tuple(_panel(one, f"{where}: panel {number}") for number, one in enumerate(content["panels"], 1))
     search = _search(content["search"], f"{where}: search") if "search" in content else None
     _check_places(panels, where)
