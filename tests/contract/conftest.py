@@ -75,7 +75,14 @@ REAL = {name: value for name, value in os.environ.items() if name.startswith("KI
 
 
 @pytest.fixture(
-    params=["8.11.0 basic", "8.18.1 basic", "8.18.1 trial", "9.0.1 basic", "9.0.1 trial in a space", "KIBANA_URL"]
+    params=[
+        "8.11.0 basic",
+        "8.18.1 basic",
+        "8.18.1 trial",
+        "9.0.1 basic",
+        "9.0.1 trial in a space",
+        "KIBANA_URL",
+    ]
 )
 def target(request):
     """Every Kibana there is to be had; a real one gets a space for the time of the test."""
@@ -95,7 +102,12 @@ def _real():
     client = connect(url, environ=REAL)
     client.call("POST", "/api/spaces/space", json={"id": space, "name": space}, everywhere=True)
     try:
-        yield Target(url, ("--space", space), REAL | ({"KIBANA_API_KEY": ""} if "KIBANA_API_KEY" not in REAL else {}), space)
+        yield Target(
+            url,
+            ("--space", space),
+            REAL | ({"KIBANA_API_KEY": ""} if "KIBANA_API_KEY" not in REAL else {}),
+            space,
+        )
     finally:
         client.call("DELETE", f"/api/spaces/space/{space}", everywhere=True)
         client.close()

@@ -126,7 +126,9 @@ class Kibana:
         if wanted and given not in wanted:
             raise Refusal(401, "[security_exception] unable to authenticate")
         if path.startswith(self.forbidden) and self.forbidden:
-            raise Refusal(403, f"API [{path}] is unauthorized for user, this action is granted by other privileges")
+            raise Refusal(
+                403, f"API [{path}] is unauthorized for user, this action is granted by other privileges"
+            )
 
     def _route(self, method, path, space, query, headers, body):
         if path == "/api/status" and method == "GET":
@@ -143,7 +145,12 @@ class Kibana:
 
 def _status(kibana: Kibana) -> dict:
     """As recorded: GET /api/status of 8.10.1 and 9.0.1; build_flavor and build_date came between."""
-    version = {"number": kibana.version, "build_hash": "0" * 40, "build_number": 83090, "build_snapshot": False}
+    version = {
+        "number": kibana.version,
+        "build_hash": "0" * 40,
+        "build_number": 83090,
+        "build_snapshot": False,
+    }
     if kibana.numbers >= (8, 18):
         version["build_flavor"] = "traditional"
     version["build_date"] = "2025-04-30T11:08:16.226Z"
@@ -160,14 +167,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path = urlsplit(self.path).path[len(self.kibana.base_path) :]
-        fault = next((one for one in self.kibana.faults if f"{self.command} {path}".startswith(one.call)), None)
+        fault = next(
+            (one for one in self.kibana.faults if f"{self.command} {path}".startswith(one.call)), None
+        )
         if fault is not None:
             fault.times -= 1
             if fault.times <= 0:
                 self.kibana.faults.remove(fault)
             self.kibana.calls.append(f"{fault.status} {self.command} {path}")
             if isinstance(fault.status, int):
-                said = {"statusCode": fault.status, "error": ERRORS.get(fault.status, ""), "message": "made to fail"}
+                said = {
+                    "statusCode": fault.status,
+                    "error": ERRORS.get(fault.status, ""),
+                    "message": "made to fail",
+                }
                 self._send(fault.status, said if fault.body is None else fault.body, fault.headers)
                 return
         if fault is None or fault.status == "cut after":

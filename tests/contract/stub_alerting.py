@@ -134,13 +134,18 @@ class Alerting:
                 raise Refusal(400, f"{wrong}[{key}]: expected value of type [string] but got [undefined]")
         for key in secrets:
             if key not in takes:
-                raise Refusal(400, f"error validating connector type secrets: [{key}]: definition for this key is missing")
+                raise Refusal(
+                    400,
+                    f"error validating connector type secrets: [{key}]: definition for this key is missing",
+                )
         if kind == ".email" and full["service"] == "other" and not (full["host"] and full["port"]):
             raise Refusal(400, f"{wrong}[host]/[port] is required")
         if full.get("hasAuth") and not (secrets.get("user") and secrets.get("password")):
             raise Refusal(400, "error validating connector type secrets: [user] and [password] are required")
         if kind == ".slack" and not secrets.get("webhookUrl"):
-            raise Refusal(400, "error validating connector type secrets: [webhookUrl]: expected value of type [string]")
+            raise Refusal(
+                400, "error validating connector type secrets: [webhookUrl]: expected value of type [string]"
+            )
         return full
 
     def _shown(self, one) -> dict:
@@ -156,7 +161,17 @@ class Alerting:
             del self.rules[name]
             return 204, None
         before = None
-        known = {"name", "schedule", "params", "actions", "tags", "throttle", "notify_when", "alert_delay", "flapping"}
+        known = {
+            "name",
+            "schedule",
+            "params",
+            "actions",
+            "tags",
+            "throttle",
+            "notify_when",
+            "alert_delay",
+            "flapping",
+        }
         if method == "POST":
             if name in self.rules:
                 raise Refusal(409, f"Saved object [alert/{name}] conflict")
@@ -190,7 +205,10 @@ class Alerting:
 
     def _action(self, one, index) -> dict:
         kind = self.connectors[one["id"]]["connector_type_id"]
-        return one | {"connector_type_id": kind, "uuid": one.get("uuid", f"00000000-0000-4000-8000-{index:012}")}
+        return one | {
+            "connector_type_id": kind,
+            "uuid": one.get("uuid", f"00000000-0000-4000-8000-{index:012}"),
+        }
 
     def _find(self, space, query) -> dict:
         found = [one for one in self.rules.values() if one["space"] == space]
@@ -198,7 +216,12 @@ class Alerting:
             found = [one for one in found if query["search"].strip('"') in one["tags"]]
         page, size = int(query.get("page", 1)), int(query.get("per_page", 10))
         some = found[(page - 1) * size : page * size]
-        return {"page": page, "per_page": size, "total": len(found), "data": [self._shown(one) for one in some]}
+        return {
+            "page": page,
+            "per_page": size,
+            "total": len(found),
+            "data": [self._shown(one) for one in some],
+        }
 
     def _known(self, body, known) -> None:
         for key in body:
@@ -211,7 +234,9 @@ class Alerting:
                 raise Refusal(400, f"[request body.{key}]: expected value but got [undefined]")
         interval = body["schedule"].get("interval", "")
         if not _DURATION.match(interval):
-            raise Refusal(400, f"[request body.schedule.interval]: string is not a valid duration: {interval}")
+            raise Refusal(
+                400, f"[request body.schedule.interval]: string is not a valid duration: {interval}"
+            )
         if "alert_delay" in body and self.kibana.numbers < (8, 13):
             raise Refusal(400, "[request body.alert_delay]: definition for this key is missing")
         if "flapping" in body and self.kibana.numbers < (8, 16):
@@ -232,13 +257,18 @@ class Alerting:
             if action.get("group") not in GROUPS[kind]:
                 raise Refusal(400, f"Invalid action groups: {action.get('group')}")
             if by_rule == ("frequency" in action):
-                raise Refusal(400, "Failed to validate actions due to the following error: frequency parameters")
+                raise Refusal(
+                    400, "Failed to validate actions due to the following error: frequency parameters"
+                )
             frequency = action.get("frequency", {})
             if frequency and not {"summary", "notify_when", "throttle"} <= frequency.keys():
                 raise Refusal(400, "[request body.actions.0.frequency]: expected value but got [undefined]")
             throttle = frequency.get("throttle")
             if throttle and _seconds(throttle) < _seconds(interval):
-                raise Refusal(400, "Failed to validate actions due to the following error: throttle shorter than interval")
+                raise Refusal(
+                    400,
+                    "Failed to validate actions due to the following error: throttle shorter than interval",
+                )
             _check_action(self.connectors[action["id"]]["connector_type_id"], action["params"])
 
 
@@ -288,7 +318,9 @@ def _check_query(params, version) -> None:
         raise wrong("[threshold]: must have one or two elements")
     if params.get("aggType", "count") != "count" and not params.get("aggField"):
         raise wrong("[aggField]: must have a value when [aggType] is not count")
-    if params.get("groupBy", "all") == "top" and not (params.get("termField") and 1 <= params.get("termSize", 0) <= 1000):
+    if params.get("groupBy", "all") == "top" and not (
+        params.get("termField") and 1 <= params.get("termSize", 0) <= 1000
+    ):
         raise wrong("[termField]: termField required when [groupBy] is top")
     if params.get("groupBy") == "row" and kind != "esqlQuery":
         raise wrong("[groupBy]: row is for esql")
@@ -308,7 +340,12 @@ def _check_dsl(text, wrong) -> None:
 
 
 def _defaults(params) -> dict:
-    defaults = {"aggType": "count", "groupBy": "all", "excludeHitsFromPreviousRun": True, "searchType": "esQuery"}
+    defaults = {
+        "aggType": "count",
+        "groupBy": "all",
+        "excludeHitsFromPreviousRun": True,
+        "searchType": "esQuery",
+    }
     return defaults | params
 
 

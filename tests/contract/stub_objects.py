@@ -20,7 +20,12 @@ from stub_refusal import Refusal
 #: src/core/server/integration_tests: which types there are, and their latest version. A dashboard's as recorded:
 #: 8.9.0 in Kibana 8.10.1, 10.2.0 in 8.18.1 and 9.0.1.
 TYPES = {"dashboard": "8.9.0", "index-pattern": "8.0.0", "search": "8.0.0", "tag": "8.0.0", "lens": "8.9.0"}
-ICONS = {"dashboard": "dashboardApp", "index-pattern": "indexPatternApp", "search": "discoverApp", "tag": "tag"}
+ICONS = {
+    "dashboard": "dashboardApp",
+    "index-pattern": "indexPatternApp",
+    "search": "discoverApp",
+    "tag": "tag",
+}
 
 
 class Objects:
@@ -82,14 +87,18 @@ class Objects:
                 self._put(space, self._linked(one, ids))
         results = [self._result(space, one, query) for one in good]
         answer = {"successCount": len(good), "success": not errors, "warnings": []}
-        return answer | ({"successResults": results} if results else {}) | ({"errors": errors} if errors else {})
+        return (
+            answer | ({"successResults": results} if results else {}) | ({"errors": errors} if errors else {})
+        )
 
     def _read(self, headers, body) -> list[dict]:
         kind = headers.get("content-type", "")
         if not kind.startswith("multipart/form-data"):
             raise Refusal(415, "Unsupported Media Type")
         mail = email.parser.BytesParser().parsebytes(f"content-type: {kind}\r\n\r\n".encode() + body)
-        part = next(one for one in mail.get_payload() if one.get_param("name", header="content-disposition") == "file")
+        part = next(
+            one for one in mail.get_payload() if one.get_param("name", header="content-disposition") == "file"
+        )
         name = part.get_filename() or ""
         if not name.endswith(".ndjson"):
             raise Refusal(400, f"Invalid file extension .{name.rpartition('.')[2]}")
@@ -139,7 +148,10 @@ class Objects:
         return one | {"id": name, "references": references} | origin
 
     def _result(self, space, one, query) -> dict:
-        meta = {"title": one["attributes"].get("title", one["attributes"].get("name")), "icon": ICONS[one["type"]]}
+        meta = {
+            "title": one["attributes"].get("title", one["attributes"].get("name")),
+            "icon": ICONS[one["type"]],
+        }
         result = {"type": one["type"], "id": one["id"], "meta": meta, "managed": one.get("managed", False)}
         stored = [there["id"] for there in self.of(space).values() if there.get("originId") == one["id"]]
         if stored:
@@ -184,7 +196,9 @@ class Objects:
             )
         lines = [json.dumps(here[key]) for key in wanted]
         if not body.get("excludeExportDetails"):
-            lines.append(json.dumps({"exportedCount": len(wanted), "missingRefCount": 0, "missingReferences": []}))
+            lines.append(
+                json.dumps({"exportedCount": len(wanted), "missingRefCount": 0, "missingReferences": []})
+            )
         return ("\n".join(lines) + "\n").encode()
 
     def _latest(self, kind) -> str:

@@ -17,7 +17,9 @@ from vpcflow.kibana.build.files import ndjson
 from vpcflow.kibana.build.needs import need
 
 KIBANA = Path(__file__).parents[2] / "kibana"
-OBJECTS = [json.loads(line) for line in (KIBANA / "saved_objects" / "vpcflow.ndjson").read_text().splitlines()]
+OBJECTS = [
+    json.loads(line) for line in (KIBANA / "saved_objects" / "vpcflow.ndjson").read_text().splitlines()
+]
 DASHBOARDS = [one for one in OBJECTS if one["type"] == "dashboard"]
 PANELS = [
     pytest.param(one, panel, id=f"{one['id']}-{panel['panelIndex']}")
@@ -130,7 +132,9 @@ def test_every_name_of_a_reference_leads_somewhere(one):
             config = panels[name]["embeddableConfig"]
             assert rest in resolved(panels[name], config), to
     for name, panel in panels.items():
-        given = {to["name"].partition(":")[2] for to in one["references"] if to["name"].startswith(f"{name}:")}
+        given = {
+            to["name"].partition(":")[2] for to in one["references"] if to["name"].startswith(f"{name}:")
+        }
         assert given == resolved(panel, panel["embeddableConfig"])
 
 
@@ -163,7 +167,11 @@ def test_panels_have_a_place_of_their_own(one):
         assert 0 <= grid["x"]
         assert grid["x"] + grid["w"] <= 48
         assert grid["y"] >= 0
-        mine = {(x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])}
+        mine = {
+            (x, y)
+            for x in range(grid["x"], grid["x"] + grid["w"])
+            for y in range(grid["y"], grid["y"] + grid["h"])
+        }
         assert not mine & cells, panel["title"]
         cells |= mine
 
@@ -177,7 +185,10 @@ def test_lens_shows_columns_that_are_there(one, panel):
     buckets = [columns[column]["isBucketed"] for column in layer["columnOrder"]]
     assert buckets == sorted(buckets, reverse=True)  # what groups, then numbers
     visualization = attributes["state"]["visualization"]
-    for layer_id in [visualization.get("layerId"), *(one["layerId"] for one in visualization.get("layers", []))]:
+    for layer_id in [
+        visualization.get("layerId"),
+        *(one["layerId"] for one in visualization.get("layers", [])),
+    ]:
         assert layer_id in (name, None)
     shown = list(accessors(visualization))
     assert shown
@@ -259,7 +270,9 @@ def test_fields_are_mapped_and_what_they_need_is_said(one, panel):
             continue
         if (words := need(name)) is not None:
             assert words in attributes["description"]
-            notes = json.loads(one["attributes"]["panelsJSON"])[-1]["embeddableConfig"]["savedVis"]["params"]["markdown"]
+            notes = json.loads(one["attributes"]["panelsJSON"])[-1]["embeddableConfig"]["savedVis"]["params"][
+                "markdown"
+            ]
             assert words in notes
 
 

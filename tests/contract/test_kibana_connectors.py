@@ -59,7 +59,9 @@ def test_without_a_file_there_are_the_connectors_of_every_licence(kibana):
 def test_each_type(trial, configured):
     run = setup(trial.url, *configured(), **SECRETS)
     assert set(run.table.values()) == {"created"}
-    stored = {name: (one["connector_type_id"], one["config"]) for name, one in trial.alerting.connectors.items()}
+    stored = {
+        name: (one["connector_type_id"], one["config"]) for name, one in trial.alerting.connectors.items()
+    }
     assert stored["vpcflow-mail"][1] | {} == {
         "from": "vpcflow@example.com",
         "host": "smtp.example.com",
@@ -90,7 +92,10 @@ def test_secrets_are_sent_each_time_and_shown_never(trial, configured):
 def test_a_secret_from_a_file(trial, configured, tmp_path):
     file = tmp_path / "url"
     file.write_text("https://chat.example.com/from-a-file\n")
-    environ = SECRETS | {"KIBANA_CONNECTOR_CHAT_WEBHOOK_URL": "", "KIBANA_CONNECTOR_CHAT_WEBHOOK_URL_FILE": str(file)}
+    environ = SECRETS | {
+        "KIBANA_CONNECTOR_CHAT_WEBHOOK_URL": "",
+        "KIBANA_CONNECTOR_CHAT_WEBHOOK_URL_FILE": str(file),
+    }
     setup(trial.url, *configured(), **environ)
     assert trial.alerting.secrets["vpcflow-chat"] == {"webhookUrl": "https://chat.example.com/from-a-file"}
 
@@ -122,9 +127,18 @@ def test_a_name_that_another_type_has(trial, configured):
     [
         ('[kibana.connectors.m]\ntype = "pigeon"', "type 'pigeon' is none of email, index"),
         ('[kibana.connectors.m]\ntype = "email"\nfrom = "a@b"', "host is missing"),
-        ('[kibana.connectors.m]\ntype = "email"\nfrom = "a@b"\nhost = "h"\nport = "x"', "port must be a number"),
-        ('[kibana.connectors.m]\ntype = "email"\nfrom = "a@b"\nhost = "h"\nto = "me"', "to must be a list of addresses"),
-        ('[kibana.connectors.m]\ntype = "email"\nfrom = "a@b"\nhost = "h"\npassword = "p"', "password is a secret"),
+        (
+            '[kibana.connectors.m]\ntype = "email"\nfrom = "a@b"\nhost = "h"\nport = "x"',
+            "port must be a number",
+        ),
+        (
+            '[kibana.connectors.m]\ntype = "email"\nfrom = "a@b"\nhost = "h"\nto = "me"',
+            "to must be a list of addresses",
+        ),
+        (
+            '[kibana.connectors.m]\ntype = "email"\nfrom = "a@b"\nhost = "h"\npassword = "p"',
+            "password is a secret",
+        ),
         ('[kibana.connectors.m]\ntype = "slack"', "set KIBANA_CONNECTOR_M_WEBHOOK_URL"),
         ('[kibana.connectors.m]\ntype = "webhook"\nurl = "hooks"', "url must begin with https://"),
         ('[kibana.connectors.m]\ntype = "index"\nindx = "a"', "has no indx; there are"),

@@ -129,7 +129,9 @@ def test_notes_that_somebody_overwrote(kibana):
     kibana.objects.edit("tag", "vpcflow-tag", description="Network team's")
     run = setup(kibana.url, "--only", "dashboards", "--keep-edits")
     assert words(run, "dashboard") == {"left as it is (there before, not by set-up)"}
-    assert words(setup(kibana.url, "--only", "dashboards"), "dashboard") == {"changed (there before, not by set-up)"}
+    assert words(setup(kibana.url, "--only", "dashboards"), "dashboard") == {
+        "changed (there before, not by set-up)"
+    }
     assert words(setup(kibana.url, "--only", "dashboards")) == {"left as it is"}
 
 
@@ -158,7 +160,11 @@ def test_basic_authentication_and_secrets_in_files(tmp_path):
     login = {"KIBANA_API_KEY": "", "KIBANA_USERNAME": "operator", "KIBANA_PASSWORD_FILE": str(file)}
     with Kibana(user=("operator", "s3cret")) as stub:
         assert words(setup(stub.url, "--only", "dashboards", **login)) == {"created"}
-        fallback = {"KIBANA_API_KEY": "", "ELASTICSEARCH_USERNAME": "operator", "ELASTICSEARCH_PASSWORD": "s3cret"}
+        fallback = {
+            "KIBANA_API_KEY": "",
+            "ELASTICSEARCH_USERNAME": "operator",
+            "ELASTICSEARCH_PASSWORD": "s3cret",
+        }
         assert words(setup(stub.url, "--only", "dashboards", **fallback)) == {"left as it is"}
         wrong = setup(stub.url, code=2, **(login | {"KIBANA_PASSWORD_FILE": "/nowhere"}))
         assert "KIBANA_PASSWORD_FILE: /nowhere" in wrong.err
@@ -197,13 +203,17 @@ def test_an_import_that_fails_under_200(kibana):
 
 
 def test_an_import_that_is_refused(kibana):
-    kibana.faults.append(Fault("POST /api/saved_objects/_import", 422, body={"message": "a more recent version"}))
+    kibana.faults.append(
+        Fault("POST /api/saved_objects/_import", 422, body={"message": "a more recent version"})
+    )
     run = setup(kibana.url, "--only", "dashboards", code=1)
     assert "status 422: a more recent version" in run.err
 
 
 @pytest.mark.parametrize("fault", [429, 503, 502, "cut", "cut after"])
-@pytest.mark.parametrize("call", ["GET /api/status", "POST /api/saved_objects/_import", "PUT /api/actions/connector/"])
+@pytest.mark.parametrize(
+    "call", ["GET /api/status", "POST /api/saved_objects/_import", "PUT /api/actions/connector/"]
+)
 def test_trouble_that_passes(kibana, call, fault):
     setup(kibana.url)
     kibana.objects.edit("dashboard", OVERVIEW, title="Ours")
@@ -224,7 +234,9 @@ def test_a_call_that_may_have_been_done_is_not_repeated(kibana):
 
 def test_trouble_that_stays(kibana, monkeypatch):
     monkeypatch.setattr("vpcflow.kibana.client._TRIES", 1)
-    kibana.faults.append(Fault("GET /api/status", 503, times=9, body={"message": "Kibana server is not ready yet"}))
+    kibana.faults.append(
+        Fault("GET /api/status", 503, times=9, body={"message": "Kibana server is not ready yet"})
+    )
     run = setup(kibana.url, code=1)
     assert "status 503: Kibana server is not ready yet" in run.err
 

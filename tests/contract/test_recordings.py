@@ -19,7 +19,9 @@ def same(recorded, answered):
     if recorded == "*":
         return isinstance(answered, str) and bool(answered)
     if isinstance(recorded, dict):
-        return recorded.keys() == answered.keys() and all(same(recorded[key], answered[key]) for key in recorded)
+        return recorded.keys() == answered.keys() and all(
+            same(recorded[key], answered[key]) for key in recorded
+        )
     if isinstance(recorded, list):
         return len(recorded) == len(answered) and all(map(same, recorded, answered))
     return recorded == answered
@@ -66,7 +68,11 @@ def test_what_kibana_refuses_the_stub_refuses():
         lines = "".join(json.dumps(one) + "\n" for one in objects)
         files = {"file": (name, lines)}
         return requests.post(
-            stub.url + "/api/saved_objects/_import", files=files, params=query, headers={"kbn-xsrf": "1"}, timeout=10
+            stub.url + "/api/saved_objects/_import",
+            files=files,
+            params=query,
+            headers={"kbn-xsrf": "1"},
+            timeout=10,
         )
 
     with Kibana("8.18.1") as stub:

@@ -90,7 +90,9 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option(
-    "--keep-edits", is_flag=True, help="Kibana: leave alone what somebody has edited there since the last run."
+    "--keep-edits",
+    is_flag=True,
+    help="Kibana: leave alone what somebody has edited there since the last run.",
 )
 @click.option(
     "--remove", is_flag=True, help="Kibana: take away what this command made there, and nothing else."

@@ -62,11 +62,7 @@ def contains(stored: Any, wanted: Any) -> bool:
             key in stored and contains(stored[key], value) for key, value in wanted.items()
         )
     if isinstance(wanted, list):
-        return (
-            isinstance(stored, list)
-            and len(stored) == len(wanted)
-            and all(map(contains, stored, wanted))
-        )
+        return isinstance(stored, list) and len(stored) == len(wanted) and all(map(contains, stored, wanted))
     return bool(stored == wanted)
 
 

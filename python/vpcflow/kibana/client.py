@@ -137,7 +137,9 @@ class Kibana:
             )
         if 300 <= status < 400:
             place = re.sub(r"//[^/@]*@", "//", response.headers.get("location", "elsewhere"))
-            return ConfigError(f"{self.url} sends on to {place}; give the URL of Kibana itself, with its path")
+            return ConfigError(
+                f"{self.url} sends on to {place}; give the URL of Kibana itself, with its path"
+            )
         if status == 404 and path.startswith("/api/status"):
             return ConfigError(f"{self.url} is not a Kibana (404); check host, port and path")
         if _foreign(response, answer):
@@ -176,11 +178,15 @@ def connect(
     try:
         import requests  # noqa: F401 - to say it in time
     except ImportError as error:
-        raise ConfigError("setting Kibana up needs the package requests: pip install 'vpcflow[kibana]'") from error
+        raise ConfigError(
+            "setting Kibana up needs the package requests: pip install 'vpcflow[kibana]'"
+        ) from error
     environ = os.environ if environ is None else environ
     where = public_url(url)
     if not _SPACE.fullmatch(space):
-        raise ConfigError(f"{space!r} is no id of a space: it has a to z, 0 to 9, _ and - only, as in its URL")
+        raise ConfigError(
+            f"{space!r} is no id of a space: it has a to z, 0 to 9, _ and - only, as in its URL"
+        )
     login = credentials("KIBANA", environ, urlsplit(url))
     if login == Credentials():
         login = credentials("ELASTICSEARCH", environ)
@@ -207,9 +213,17 @@ def public_url(url: str) -> str:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or port == 0
+        or parts.query
+        or parts.fragment
+    ):
         # The URL is not repeated: its fault may be just what hides where its password ends.
-        raise ConfigError("the URL of Kibana is not one; it looks like https://host:5601, or https://host/base/path")
+        raise ConfigError(
+            "the URL of Kibana is not one; it looks like https://host:5601, or https://host/base/path"
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = re.sub(r"/(s/[^/]+|app)?/*$", "", parts.path)
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
@@ -277,7 +291,9 @@ def _version(kibana: Kibana) -> tuple[int, ...]:
                 f"{kibana.url} tells its version only to those who log in; set KIBANA_API_KEY, or "
                 "KIBANA_USERNAME and KIBANA_PASSWORD"
             )
-        raise ConfigError(f"{kibana.url} is not a Kibana (its status has no version); check host, port and path")
+        raise ConfigError(
+            f"{kibana.url} is not a Kibana (its status has no version); check host, port and path"
+        )
     version = tuple(int(part) for part in re.findall(r"\d+", number)[:3])
     if version < FLOOR:
         raise ConfigError(

@@ -111,7 +111,10 @@ def parse(
     """
     environ = os.environ if environ is None else environ
     named = {name: table for name, table in DEFAULTS.items() if name not in tables} | dict(tables)
-    return [_connector(name, table, f"{where}: [kibana.connectors.{name}]", environ) for name, table in named.items()]
+    return [
+        _connector(name, table, f"{where}: [kibana.connectors.{name}]", environ)
+        for name, table in named.items()
+    ]
 
 
 def prepare(kibana: Kibana, connectors: Iterable[Connector]) -> tuple[Section, list[Connector]]:
@@ -157,7 +160,11 @@ def prepare_removal(kibana: Kibana) -> Section:
     suffix = in_space("", kibana.space)
     section = Section()
     for one in found:
-        if one["id"].startswith("vpcflow-") and one["id"].endswith(suffix) and one["name"].startswith("vpcflow "):
+        if (
+            one["id"].startswith("vpcflow-")
+            and one["id"].endswith(suffix)
+            and one["name"].startswith("vpcflow ")
+        ):
             section.changes.append(Change("connector", one["name"], one["id"], "removed"))
     return section
 
@@ -216,7 +223,9 @@ def _connector(name: str, table: Mapping[str, Any], where: str, environ: Mapping
         raise ConfigError(f"{where}: type {table.get('type')!r} is none of {', '.join(TYPES)}")
     takes = TYPES[kind]
     to = table.get("to", [])
-    if kind == "email" and not (isinstance(to, list) and all(isinstance(one, str) and _ADDRESS.fullmatch(one) for one in to)):
+    if kind == "email" and not (
+        isinstance(to, list) and all(isinstance(one, str) and _ADDRESS.fullmatch(one) for one in to)
+    ):
         raise ConfigError(f"{where}: to must be a list of addresses")
     known = {"type", *takes.required, *takes.optional} | ({"to"} if kind == "email" else set())
     for key in table:

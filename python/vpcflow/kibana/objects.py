@@ -90,7 +90,9 @@ def prepare_removal(kibana: Kibana, *, keep_edits: bool = False) -> Section:
     for one in reversed(wanted):
         if (there := stored.get(_key(one))) is None:
             continue
-        change = Change(_KINDS[one["type"]], there["attributes"].get("title") or _title(one), one["id"], "removed")
+        change = Change(
+            _KINDS[one["type"]], there["attributes"].get("title") or _title(one), one["id"], "removed"
+        )
         change.body = one
         mark = marks.get(one["id"])
         if one["type"] in ("dashboard", "search") and (mark is None or mark[1] != there.get("updated_at")):

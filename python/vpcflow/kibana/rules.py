@@ -160,7 +160,11 @@ def _find(kibana: Kibana) -> list[dict[str, Any]]:
         answer = kibana.call("GET", "/api/alerting/rules/_find", query=query).body
         found += answer["data"]
         if not answer["data"] or len(found) >= answer["total"]:
-            return [one for one in found if _TAG in one["tags"] and any(tag.startswith(_DIGEST) for tag in one["tags"])]
+            return [
+                one
+                for one in found
+                if _TAG in one["tags"] and any(tag.startswith(_DIGEST) for tag in one["tags"])
+            ]
 
 
 def _id(rule: str, owner: Owner | None, space: str) -> str:

@@ -138,7 +138,13 @@ def _share(made: Layer, name: str, metric: Metric, label: str, shift: str | None
     quoted = text.replace("\\", "\\\\").replace("'", "\\'")
     shifted = f", shift='{shift}'" if shift else ""
     formula = f"count(kql='{quoted}'{shifted}) / count({shifted.removeprefix(', ')})"
-    common = {"label": f"Part of {label}", "customLabel": True, "dataType": "number", "isBucketed": False, "scale": "ratio"}
+    common = {
+        "label": f"Part of {label}",
+        "customLabel": True,
+        "dataType": "number",
+        "isBucketed": False,
+        "scale": "ratio",
+    }
     counted = {"operationType": "count", "sourceField": _RECORDS, "params": {"emptyAsNull": False}}
     counted |= {"timeShift": shift} if shift else {}
     ast = {

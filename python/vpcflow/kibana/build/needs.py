@@ -10,7 +10,16 @@ from vpcflow import _core
 __all__ = ["need", "needs"]
 
 #: What every document has, or every flow in AWS's default format.
-_ALWAYS = ("@timestamp", "agent.", "data_stream.", "ecs.version", "error.message", "input.type", "log.", "tags")
+_ALWAYS = (
+    "@timestamp",
+    "agent.",
+    "data_stream.",
+    "ecs.version",
+    "error.message",
+    "input.type",
+    "log.",
+    "tags",
+)
 _DEFAULT_FORMAT = {
     "cloud.account.id",
     "cloud.provider",

@@ -102,9 +102,13 @@ def _panel(content: Any, where: str) -> Panel:
     where = f"{where} ({content['title']})"
     for key, allowed in (("type", _TYPES), ("counts", tuple(COUNTS)), ("compare", (None, *_COMPARE))):
         if content.get(key) not in allowed:
-            raise ConfigError(f"{where}: {key} {content.get(key)!r} is none of {', '.join(map(str, allowed))}")
+            raise ConfigError(
+                f"{where}: {key} {content.get(key)!r} is none of {', '.join(map(str, allowed))}"
+            )
     place = content["place"]
-    if not (isinstance(place, list) and len(place) == 4 and all(type(one) is int and one >= 0 for one in place)):
+    if not (
+        isinstance(place, list) and len(place) == 4 and all(type(one) is int and one >= 0 for one in place)
+    ):
         raise ConfigError(f"{where}: place must be [x, y, width, height]")
     if place[0] + place[2] > COLUMNS or not place[2] or not place[3]:
         raise ConfigError(f"{where}: place must have a size, and end at column {COLUMNS}")
@@ -112,7 +116,9 @@ def _panel(content: Any, where: str) -> Panel:
     if charts != ("query" in content):
         raise ConfigError(f"{where}: a {content['type']} {'needs' if charts else 'takes no'} query")
     query = _query(content["query"], where) if charts else None
-    return Panel(**{**content, "place": tuple(place), "query": query, "about": content.get("about", "").strip()})
+    return Panel(
+        **{**content, "place": tuple(place), "query": query, "about": content.get("about", "").strip()}
+    )
 
 
 def _search(content: Any, where: str) -> Search:

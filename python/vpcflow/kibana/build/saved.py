@@ -153,7 +153,13 @@ class _Builder:
             self._refer(name, REFERENCE, "index-pattern", DATA_VIEW)
         if panel.open:
             self._open(panel, name, config)
-        self._add(name, "search" if panel.type == "search" else "lens", panel.place, config, f"{panel.title} ({short})")
+        self._add(
+            name,
+            "search" if panel.type == "search" else "lens",
+            panel.place,
+            config,
+            f"{panel.title} ({short})",
+        )
 
     def _search_panel(self, panel: Panel, name: str, config: dict[str, Any]) -> None:
         if self.dashboard.search is None:
@@ -176,7 +182,9 @@ class _Builder:
 
     def _titled(self, name: str | None) -> str:
         if name not in self.names:
-            raise ConfigError(f"{self.dashboard.name}: {name} is no dashboard; there are {', '.join(self.names)}")
+            raise ConfigError(
+                f"{self.dashboard.name}: {name} is no dashboard; there are {', '.join(self.names)}"
+            )
         return self.names[name]
 
     def _links(self) -> None:
@@ -191,7 +199,11 @@ class _Builder:
                     "label": title.partition(", ")[2].capitalize() or title,
                     "order": place,
                     "destinationRefName": reference,
-                    "options": {"openInNewTab": False, "useCurrentDateRange": True, "useCurrentFilters": True},
+                    "options": {
+                        "openInNewTab": False,
+                        "useCurrentDateRange": True,
+                        "useCurrentFilters": True,
+                    },
                 }
             )
             self._refer(name, reference, "dashboard", _id(target))
@@ -218,7 +230,13 @@ class _Builder:
         panels = {}
         for place, (field, title) in enumerate(_CONTROLS.items()):
             name = f"control-{place}"
-            given = {"id": name, "fieldName": field, "title": title, "selectedOptions": [], "enhancements": {}}
+            given = {
+                "id": name,
+                "fieldName": field,
+                "title": title,
+                "selectedOptions": [],
+                "enhancements": {},
+            }
             panels[name] = {
                 "type": "optionsListControl",
                 "order": place,
@@ -228,7 +246,9 @@ class _Builder:
             }
             reference = f"controlGroup_{name}:optionsListDataView"
             self.references.append({"type": "index-pattern", "id": DATA_VIEW, "name": reference})
-        ignored = dict.fromkeys(("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations"), False)
+        ignored = dict.fromkeys(
+            ("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations"), False
+        )
         return {
             "controlStyle": "oneLine",
             "chainingSystem": "HIERARCHICAL",
