@@ -24,9 +24,9 @@
     host = "smtp.example.com"
     to = ["network-team@example.com"]
 
-``[kibana]`` is for ``vpcflow setup``. Every other key is an option of ``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs
-together. An option on the command line goes before the file. Secrets have no place in it: they come from the
-environment, or from files that it names.
+``[kibana]`` is for ``vpcflow setup``. Every other key is an option of ``vpcflow index`` with ``_`` for ``-``;
+the tables only put in order what belongs together. An option on the command line goes before the file.
+Secrets have no place in it: they come from the environment, or from files that it names.
 """
 
 from __future__ import annotations

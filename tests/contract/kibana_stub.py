@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from stub_alerting import Alerting
 from stub_objects import Objects
-from stub_refusal import ERRORS, Refusal
+from stub_refusal import ERRORS, Call, RefusalError
 
 
 @dataclass
@@ -100,21 +100,21 @@ class Kibana:
         """Status, body and headers for a call; a body of bytes goes out as it is."""
         parts = urlsplit(url)
         if not parts.path.startswith(self.base_path):
-            raise Refusal(404, "Not Found")
+            raise RefusalError(404, "Not Found")
         path = unquote(parts.path[len(self.base_path) :])
         space = "default"
         if found := re.match(r"/s/([^/]+)(/.*)", path):
             space, path = found[1], found[2]
         # src/core/packages/http/server-internal/src/lifecycle_handlers.ts@08d79f4a
         if method != "GET" and "kbn-xsrf" not in headers:
-            raise Refusal(400, "Request must contain a kbn-xsrf header.")
+            raise RefusalError(400, "Request must contain a kbn-xsrf header.")
         self._authenticate(path, headers)
         if space not in self.spaces:
-            raise Refusal(404, "Not Found")
+            raise RefusalError(404, "Not Found")
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         with self._lock:
             self.calls.append(f"{method} {'' if space == 'default' else '/s/' + space}{path}")
-            return self._route(method, path, space, query, headers, body)
+            return self._route(Call(method, path, space, query, headers, body))
 
     def _authenticate(self, path, headers) -> None:
         given = headers.get("authorization", "")
@@ -124,23 +124,24 @@ class Kibana:
         if self.user:
             wanted.append("Basic " + base64.b64encode(":".join(self.user).encode()).decode())
         if wanted and given not in wanted:
-            raise Refusal(401, "[security_exception] unable to authenticate")
+            raise RefusalError(401, "[security_exception] unable to authenticate")
         if path.startswith(self.forbidden) and self.forbidden:
-            raise Refusal(
+            raise RefusalError(
                 403, f"API [{path}] is unauthorized for user, this action is granted by other privileges"
             )
 
-    def _route(self, method, path, space, query, headers, body):
-        if path == "/api/status" and method == "GET":
+    def _route(self, call: Call):
+        path = call.path
+        if path == "/api/status" and call.method == "GET":
             return 200, _status(self)
         if found := re.fullmatch(r"/api/spaces/space/([^/]+)", path):
             if found[1] not in self.spaces:
-                raise Refusal(404, "Not Found")
+                raise RefusalError(404, "Not Found")
             return 200, {"id": found[1], "name": found[1], "disabledFeatures": []}
         for part in (self.objects, self.alerting):
-            if (answer := part.route(method, path, space, query, headers, body)) is not None:
+            if (answer := part.route(call)) is not None:
                 return answer
-        raise Refusal(404, "Not Found")
+        raise RefusalError(404, "Not Found")
 
 
 def _status(kibana: Kibana) -> dict:
@@ -186,14 +187,16 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None or fault.status == "cut after":
             try:
                 answer = self.kibana.answer(self.command, self.path, self.headers, body)
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 answer = refusal.status, refusal.body
         if fault is not None:
             self.close_connection = True
             return
         self._send(*answer)
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_POST = do_GET  # noqa: N815 - http.server's names
+    do_PUT = do_GET  # noqa: N815
+    do_DELETE = do_GET  # noqa: N815
 
     def _send(self, status, body=None, headers=None) -> None:
         content, kind = b"", "application/json; charset=utf-8"

@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 
-from stub_refusal import Refusal
+from stub_refusal import RefusalError
 
 #: Type: least licence, fields of config (required ones without default), secrets.
 CONNECTORS = {
@@ -44,16 +44,19 @@ class Alerting:
         self.secrets: dict[str, dict] = {}
         self._ticks = itertools.count(1)
 
-    def route(self, method, path, space, query, headers, body):
-        content = json.loads(body) if body else {}
+    def route(self, call):
+        path, space = call.path, call.space
         if path == "/api/actions/connector_types":
             return 200, [self._type(name) for name in CONNECTORS]
         if path == "/api/actions/connectors":
             return 200, [self._shown(one) for one in self.connectors.values() if one["space"] == space]
+        if path == "/api/alerting/rules/_find":
+            return 200, self._find(space, call.query)
+        return self._one(call.method, path, space, json.loads(call.body) if call.body else {})
+
+    def _one(self, method, path, space, content):
         if found := re.fullmatch(r"/api/actions/connector/([^/]+)", path):
             return self._connector(method, found[1], space, content)
-        if path == "/api/alerting/rules/_find":
-            return 200, self._find(space, query)
         if found := re.fullmatch(r"/api/alerting/rule/([^/]+)/_(enable|disable)", path):
             self._here(self.rules, found[1], space, "alert")["enabled"] = found[2] == "enable"
             return 204, None
@@ -77,7 +80,7 @@ class Alerting:
 
     def _here(self, store, name, space, kind) -> dict:
         if name not in store or store[name]["space"] != space:
-            raise Refusal(404, f"Saved object [{kind}/{name}] not found")
+            raise RefusalError(404, f"Saved object [{kind}/{name}] not found")
         return store[name]
 
     # Connectors.
@@ -91,15 +94,19 @@ class Alerting:
             return 204, None
         if method == "POST":
             if name in self.connectors:  # in any space
-                raise Refusal(409, f"Saved object [action/{name}] conflict")
+                raise RefusalError(409, f"Saved object [action/{name}] conflict")
             kind = body.pop("connector_type_id", None)
         else:
             if "connector_type_id" in body:
-                raise Refusal(400, "[request body.connector_type_id]: definition for this key is missing")
+                raise RefusalError(
+                    400, "[request body.connector_type_id]: definition for this key is missing"
+                )
             kind = self._here(self.connectors, name, space, "action")["connector_type_id"]
         self._known(body, {"name", "config", "secrets"})
         if not isinstance(body.get("name"), str):
-            raise Refusal(400, "[request body.name]: expected value of type [string] but got [undefined]")
+            raise RefusalError(
+                400, "[request body.name]: expected value of type [string] but got [undefined]"
+            )
         self.connectors[name] = {
             "id": name,
             "name": body["name"],
@@ -116,10 +123,10 @@ class Alerting:
 
     def _config(self, kind, config, secrets) -> dict:
         if kind not in CONNECTORS:
-            raise Refusal(400, f'Action type "{kind}" is not registered.')
+            raise RefusalError(400, f'Action type "{kind}" is not registered.')
         least, fields, takes = CONNECTORS[kind]
         if least != "basic" and self.kibana.licence == "basic":
-            raise Refusal(
+            raise RefusalError(
                 403,
                 f"Action type {kind} is disabled because your basic license does not support it. Please upgrade "
                 "your license.",
@@ -127,23 +134,27 @@ class Alerting:
         wrong = "error validating connector type config: "
         for key in config:
             if key not in fields:
-                raise Refusal(400, f"{wrong}[{key}]: definition for this key is missing")
+                raise RefusalError(400, f"{wrong}[{key}]: definition for this key is missing")
         full = fields | config
         for key, value in full.items():
             if value is ...:
-                raise Refusal(400, f"{wrong}[{key}]: expected value of type [string] but got [undefined]")
+                raise RefusalError(
+                    400, f"{wrong}[{key}]: expected value of type [string] but got [undefined]"
+                )
         for key in secrets:
             if key not in takes:
-                raise Refusal(
+                raise RefusalError(
                     400,
                     f"error validating connector type secrets: [{key}]: definition for this key is missing",
                 )
         if kind == ".email" and full["service"] == "other" and not (full["host"] and full["port"]):
-            raise Refusal(400, f"{wrong}[host]/[port] is required")
+            raise RefusalError(400, f"{wrong}[host]/[port] is required")
         if full.get("hasAuth") and not (secrets.get("user") and secrets.get("password")):
-            raise Refusal(400, "error validating connector type secrets: [user] and [password] are required")
+            raise RefusalError(
+                400, "error validating connector type secrets: [user] and [password] are required"
+            )
         if kind == ".slack" and not secrets.get("webhookUrl"):
-            raise Refusal(
+            raise RefusalError(
                 400, "error validating connector type secrets: [webhookUrl]: expected value of type [string]"
             )
         return full
@@ -174,11 +185,11 @@ class Alerting:
         }
         if method == "POST":
             if name in self.rules:
-                raise Refusal(409, f"Saved object [alert/{name}] conflict")
+                raise RefusalError(409, f"Saved object [alert/{name}] conflict")
             self._known(body, known | {"rule_type_id", "consumer", "enabled"})
             kind = body.get("rule_type_id")
             if body.get("consumer") not in CONSUMERS:
-                raise Refusal(403, f'Unauthorized by "{body.get("consumer")}" to create "{kind}" rule')
+                raise RefusalError(403, f'Unauthorized by "{body.get("consumer")}" to create "{kind}" rule')
         else:
             before = self._here(self.rules, name, space, "alert")
             self._known(body, known)
@@ -226,23 +237,23 @@ class Alerting:
     def _known(self, body, known) -> None:
         for key in body:
             if key not in known:
-                raise Refusal(400, f"[request body.{key}]: definition for this key is missing")
+                raise RefusalError(400, f"[request body.{key}]: definition for this key is missing")
 
     def _check_body(self, kind, body, space) -> None:
         for key in ("name", "schedule", "params"):
             if key not in body:
-                raise Refusal(400, f"[request body.{key}]: expected value but got [undefined]")
+                raise RefusalError(400, f"[request body.{key}]: expected value but got [undefined]")
         interval = body["schedule"].get("interval", "")
         if not _DURATION.match(interval):
-            raise Refusal(
+            raise RefusalError(
                 400, f"[request body.schedule.interval]: string is not a valid duration: {interval}"
             )
         if "alert_delay" in body and self.kibana.numbers < (8, 13):
-            raise Refusal(400, "[request body.alert_delay]: definition for this key is missing")
+            raise RefusalError(400, "[request body.alert_delay]: definition for this key is missing")
         if "flapping" in body and self.kibana.numbers < (8, 16):
-            raise Refusal(400, "[request body.flapping]: definition for this key is missing")
+            raise RefusalError(400, "[request body.flapping]: definition for this key is missing")
         if kind not in GROUPS:
-            raise Refusal(400, f'Rule type "{kind}" is not registered.')
+            raise RefusalError(400, f'Rule type "{kind}" is not registered.')
         if kind == ".es-query":
             _check_query(body["params"], self.kibana.numbers)
         self._check_actions(kind, body, interval, space)
@@ -253,19 +264,21 @@ class Alerting:
         for action in actions:
             self._known(action, {"id", "group", "params", "frequency", "uuid", "alerts_filter"})
             if action["id"] not in self.connectors or self.connectors[action["id"]]["space"] != space:
-                raise Refusal(400, f"Failed to load action {action['id']} (404): Saved object not found")
+                raise RefusalError(400, f"Failed to load action {action['id']} (404): Saved object not found")
             if action.get("group") not in GROUPS[kind]:
-                raise Refusal(400, f"Invalid action groups: {action.get('group')}")
+                raise RefusalError(400, f"Invalid action groups: {action.get('group')}")
             if by_rule == ("frequency" in action):
-                raise Refusal(
+                raise RefusalError(
                     400, "Failed to validate actions due to the following error: frequency parameters"
                 )
             frequency = action.get("frequency", {})
             if frequency and not {"summary", "notify_when", "throttle"} <= frequency.keys():
-                raise Refusal(400, "[request body.actions.0.frequency]: expected value but got [undefined]")
+                raise RefusalError(
+                    400, "[request body.actions.0.frequency]: expected value but got [undefined]"
+                )
             throttle = frequency.get("throttle")
             if throttle and _seconds(throttle) < _seconds(interval):
-                raise Refusal(
+                raise RefusalError(
                     400,
                     "Failed to validate actions due to the following error: throttle shorter than interval",
                 )
@@ -277,12 +290,14 @@ def _check_action(kind, params) -> None:
              ".webhook": ("body",), ".server-log": ("message",)}[kind]  # fmt: skip
     for key in wants:
         if not params.get(key):
-            raise Refusal(400, f"error validating action params: [{key}]: expected value but got [undefined]")
+            raise RefusalError(
+                400, f"error validating action params: [{key}]: expected value but got [undefined]"
+            )
 
 
 def _check_query(params, version) -> None:
     def wrong(what):
-        return Refusal(400, f"params invalid: {what}")
+        return RefusalError(400, f"params invalid: {what}")
 
     kind = params.get("searchType", "esQuery")
     own = {
@@ -304,6 +319,12 @@ def _check_query(params, version) -> None:
     for key in own[kind] - ({"timeField"} if kind == "searchSource" else set()):
         if key not in params:
             raise wrong(f"[{key}]: expected value but got [undefined]")
+    _check_threshold(params, kind, wrong)
+    if kind == "esQuery":
+        _check_dsl(params["esQuery"], wrong)
+
+
+def _check_threshold(params, kind, wrong) -> None:
     size, window, threshold = params.get("size"), params.get("timeWindowSize"), params.get("threshold")
     if type(size) is not int or not 0 <= size <= 10_000:
         raise wrong("[size]")
@@ -324,8 +345,6 @@ def _check_query(params, version) -> None:
         raise wrong("[termField]: termField required when [groupBy] is top")
     if params.get("groupBy") == "row" and kind != "esqlQuery":
         raise wrong("[groupBy]: row is for esql")
-    if kind == "esQuery":
-        _check_dsl(params["esQuery"], wrong)
     if kind == "esqlQuery" and (comparator != ">" or threshold != [0] or not params["esqlQuery"].get("esql")):
         raise wrong("[threshold]: is required to be [0] with comparator >")
 

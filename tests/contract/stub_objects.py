@@ -15,7 +15,7 @@ import json
 import re
 import uuid
 
-from stub_refusal import Refusal
+from stub_refusal import RefusalError
 
 #: src/core/server/integration_tests: which types there are, and their latest version. A dashboard's as recorded:
 #: 8.9.0 in Kibana 8.10.1, 10.2.0 in 8.18.1 and 9.0.1.
@@ -41,7 +41,8 @@ class Objects:
         """What a person's save does."""
         self._put(space, {**self.of(space)[kind, key], "attributes": attributes}, merge=True)
 
-    def route(self, method, path, space, query, headers, body):
+    def route(self, call):
+        method, path, space, query, headers, body = call
         if (method, path) == ("POST", "/api/saved_objects/_import"):
             return 200, self._import(space, query, headers, body)
         if (method, path) == ("POST", "/api/saved_objects/_export"):
@@ -52,7 +53,7 @@ class Objects:
         if found := re.fullmatch(r"/api/(?:saved_objects/([a-z-]+)|data_views/data_view)/([^/]+)", path):
             key = (found[1] or "index-pattern", found[2])
             if key not in self.of(space):
-                raise Refusal(404, f"Saved object [{key[0]}/{key[1]}] not found")
+                raise RefusalError(404, f"Saved object [{key[0]}/{key[1]}] not found")
             if method == "DELETE":
                 del self.of(space)[key]
                 said = f'299 Kibana-{self.kibana.version} "This endpoint is deprecated"'
@@ -62,16 +63,16 @@ class Objects:
 
     def _import(self, space, query, headers, body) -> dict:
         if query.get("overwrite") == "true" and query.get("createNewCopies") == "true":
-            raise Refusal(400, "cannot use [overwrite] with [createNewCopies]")
+            raise RefusalError(400, "cannot use [overwrite] with [createNewCopies]")
         objects = self._read(headers, body)
         latest = {name: self._latest(name) for name in TYPES}
         keys = [f"{one['type']}:{one['id']}" for one in objects]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
-            raise Refusal(400, f"Non-unique import objects detected: [{','.join(twice)}]")
+            raise RefusalError(400, f"Non-unique import objects detected: [{','.join(twice)}]")
         for one in objects:
             wants = one.get("typeMigrationVersion", "")
             if one["type"] in TYPES and _number(wants) > _number(latest[one["type"]]):
-                raise Refusal(
+                raise RefusalError(
                     422,
                     f'Document "{one["id"]}" belongs to a more recent version of Kibana [{wants}] when the last '
                     f"known version is [{latest[one['type']]}].",
@@ -94,14 +95,14 @@ class Objects:
     def _read(self, headers, body) -> list[dict]:
         kind = headers.get("content-type", "")
         if not kind.startswith("multipart/form-data"):
-            raise Refusal(415, "Unsupported Media Type")
+            raise RefusalError(415, "Unsupported Media Type")
         mail = email.parser.BytesParser().parsebytes(f"content-type: {kind}\r\n\r\n".encode() + body)
         part = next(
             one for one in mail.get_payload() if one.get_param("name", header="content-disposition") == "file"
         )
         name = part.get_filename() or ""
         if not name.endswith(".ndjson"):
-            raise Refusal(400, f"Invalid file extension .{name.rpartition('.')[2]}")
+            raise RefusalError(400, f"Invalid file extension .{name.rpartition('.')[2]}")
         return [json.loads(line) for line in part.get_payload(decode=True).splitlines() if line.strip()]
 
     def _errors(self, space, objects, query) -> list[dict]:
@@ -189,7 +190,7 @@ class Objects:
         here = self.of(space)
         if absent := [key for key in wanted if key not in here]:
             said = {"statusCode": 404, "error": "Not Found", "message": "Saved object not found"}
-            raise Refusal(
+            raise RefusalError(
                 400,
                 "Error fetching objects to export",
                 attributes={"objects": [{"type": kind, "id": name, "error": said} for kind, name in absent]},

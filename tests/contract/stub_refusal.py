@@ -1,6 +1,9 @@
-"""How the stub refuses: the form of Kibana's errors."""
+"""What the parts of the stub hand each other: calls, and refusals in the form of Kibana's errors."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 ERRORS = {
     400: "Bad Request",
@@ -15,7 +18,18 @@ ERRORS = {
 }
 
 
-class Refusal(Exception):
+class Call(NamedTuple):
+    """A request, its path below the space."""
+
+    method: str
+    path: str
+    space: str
+    query: Mapping[str, str]
+    headers: Any
+    body: bytes
+
+
+class RefusalError(Exception):
     """An answer of Kibana's that is none of 2xx."""
 
     def __init__(self, status: int, message: str, **more) -> None:

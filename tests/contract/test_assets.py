@@ -164,7 +164,7 @@ def test_panels_have_a_place_of_their_own(one):
     for panel in json.loads(one["attributes"]["panelsJSON"]):
         grid = panel["gridData"]
         assert grid["i"] == panel["panelIndex"]
-        assert 0 <= grid["x"]
+        assert grid["x"] >= 0
         assert grid["x"] + grid["w"] <= 48
         assert grid["y"] >= 0
         mine = {

@@ -124,9 +124,9 @@ def setup(
 ) -> None:
     """Set Elasticsearch and Kibana up for flow logs.
 
-    In Elasticsearch: component templates (vpcflow-ecs@mappings, vpcflow-aws@mappings, vpcflow@settings) and the
-    index template vpcflow-logs, which holds for the data streams logs-aws.vpcflow-*. What you put into the
-    component template vpcflow@custom comes last and is never touched. What --shards, --retention and
+    In Elasticsearch: component templates (vpcflow-ecs@mappings, vpcflow-aws@mappings, vpcflow@settings) and
+    the index template vpcflow-logs, which holds for the data streams logs-aws.vpcflow-*. What you put into
+    the component template vpcflow@custom comes last and is never touched. What --shards, --retention and
     --index-mode chose is remembered with the template: runs without them keep it, and so does vpcflow index.
 
     In Kibana 8.11 or later: five dashboards with their data view, connectors that carry alerts, and alert
@@ -186,7 +186,7 @@ def _wanted(
     """What to set up: what was asked for, or all that the servers given have."""
     if not url and not kibana_url:
         raise ConfigError(
-            "no server given; give --elasticsearch URL or --kibana URL, or set ELASTICSEARCH_URL or KIBANA_URL"
+            "no server given; give --elasticsearch URL, or set ELASTICSEARCH_URL; or --kibana URL, KIBANA_URL"
         )
     if only is None:
         there = (*((_TEMPLATES,) if url and not remove else ()), *(_KIBANA if kibana_url else ()))

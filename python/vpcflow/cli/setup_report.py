@@ -1,4 +1,4 @@
-"""What `vpcflow setup` says: one table of what was created, changed, left, and below it what there is to know."""
+"""What `vpcflow setup` says: a table of what was created, changed, left, and what else there is to know."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The files of ``kibana/``: they ship inside the package; in a checkout its own ones count.
 
-Objects of a space other than ``default`` carry its name in their ids: Kibana wants ids unique over all spaces,
-and gives an object another one when its own is taken, so that links to it would end nowhere.
+Objects of a space other than ``default`` carry its name in their ids: Kibana wants ids unique over all
+spaces, and gives an object another one when its own is taken, so that links to it would end nowhere.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class Change:
         kind: ``dashboard``, ``data view``, ``connector``, ``rule`` …
         name: as people see it in Kibana.
         id: as Kibana has it.
-        what: ``kept`` is an object that vpcflow would change, but somebody has edited it and wants to keep that.
+        what: ``kept`` is an object that vpcflow would change, had nobody edited it who wants to keep that.
         why: a word on it, where there is one.
         body: what is to be stored.
         error: why Kibana refused it.

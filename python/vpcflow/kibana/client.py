@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from requests import Response, Session
 
-__all__ = ["FLOOR", "Answer", "Forbidden", "Kibana", "connect", "message", "public_url"]
+__all__ = ["FLOOR", "Answer", "ForbiddenError", "Kibana", "connect", "message", "public_url"]
 
 #: The first version whose dashboards, rules and connectors are as the assets want them.
 FLOOR = (8, 11)
@@ -32,7 +32,7 @@ _TRIES = 5
 _SPACE = re.compile(r"[a-z0-9_-]+")
 
 
-class Forbidden(ConfigError):
+class ForbiddenError(ConfigError):
     """The credentials are good, but not for this."""
 
 
@@ -95,7 +95,7 @@ class Kibana:
                 not done.
 
         Raises:
-            Forbidden: these credentials may not do that.
+            ForbiddenError: these credentials may not do that.
             ConfigError: credentials are wrong, or this is no Kibana.
             SinkError: nobody answers, or the answer is a refusal.
         """
@@ -132,7 +132,7 @@ class Kibana:
                 "KIBANA_PASSWORD"
             )
         if status == 403:
-            return Forbidden(
+            return ForbiddenError(
                 f"{self.url} does not let these credentials do {what} (403): {why}; grant it, or take others"
             )
         if 300 <= status < 400:
@@ -144,8 +144,8 @@ class Kibana:
             return ConfigError(f"{self.url} is not a Kibana (404); check host, port and path")
         if _foreign(response, answer):
             return ConfigError(
-                f"{self.url} is not a Kibana (it answers {what} with status {status}, not in JSON); check host, "
-                "port and path"
+                f"{self.url} is not a Kibana (it answers {what} with status {status}, not in JSON); check "
+                "host, port and path"
             )
         return SinkError(f"{self.url} answered {what} with status {status}: {why}")
 
@@ -297,8 +297,8 @@ def _version(kibana: Kibana) -> tuple[int, ...]:
     version = tuple(int(part) for part in re.findall(r"\d+", number)[:3])
     if version < FLOOR:
         raise ConfigError(
-            f"{kibana.url} is Kibana {number}; vpcflow needs {FLOOR[0]}.{FLOOR[1]} or later: upgrade it, or use "
-            "vpcflow query, which needs no Kibana"
+            f"{kibana.url} is Kibana {number}; vpcflow needs {FLOOR[0]}.{FLOOR[1]} or later: upgrade it, or "
+            "use vpcflow query, which needs no Kibana"
         )
     return version
 
@@ -307,7 +307,8 @@ def _find_space(kibana: Kibana) -> None:
     found = kibana.call("GET", f"/api/spaces/space/{quote(kibana.space)}", expected=(404,), everywhere=True)
     if found.status == 404:
         raise ConfigError(
-            f"{kibana.url} has no space {kibana.space}; make it there (Stack Management, Spaces), or take another"
+            f"{kibana.url} has no space {kibana.space}; make it there (Stack Management, Spaces), or take "
+            "another"
         )
 
 
@@ -342,7 +343,7 @@ def _unanswered(error: Exception, where: str) -> ConfigError | SinkError:
 
 
 def _innermost(error: BaseException) -> str:
-    """What the first cause says: requests wraps urllib3's, which wraps the socket's, with its address before."""
+    """What the first cause says: requests wraps urllib3's error, which wraps the socket's."""
     while True:
         inner = getattr(error, "reason", None) or error.__cause__ or next(iter(error.args), None)
         if not isinstance(inner, BaseException):

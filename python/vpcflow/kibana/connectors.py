@@ -137,7 +137,7 @@ def apply(kibana: Kibana, section: Section) -> None:
     """Does what was found; each change says what came of it.
 
     Raises:
-        Forbidden: the credentials don't reach that far.
+        ForbiddenError: the credentials don't reach that far.
     """
     for change in section.changes:
         path = f"/api/actions/connector/{quote(change.id)}"
@@ -203,8 +203,8 @@ def _compare(one: Connector, space: str, stored: Mapping[str, Any] | None) -> Ch
         return change
     if stored.get("connector_type_id") != f".{one.type}":
         raise ConfigError(
-            f"connector {change.id} of Kibana is of the type {stored.get('connector_type_id')}, not .{one.type}; "
-            "take another name in [kibana.connectors], or delete it in Kibana"
+            f"connector {change.id} of Kibana is of the type {stored.get('connector_type_id')}, not "
+            f".{one.type}; take another name in [kibana.connectors], or delete it in Kibana"
         )
     shown = {"name": one.title, "config": one.config}
     change.what = "left" if contains(stored, shown) else "changed"

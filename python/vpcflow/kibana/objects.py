@@ -76,7 +76,8 @@ def apply(kibana: Kibana, section: Section) -> None:
     for result in answer.get("successResults", []):
         if result.get("destinationId") not in (None, result.get("id")):
             section.notes.append(
-                f"{result['type']} {result['id']} is another space's: here it became {result['destinationId']}"
+                f"{result['type']} {result['id']} is another space's: here it became "
+                f"{result['destinationId']}"
             )
     _mark(kibana, section)
 
@@ -128,7 +129,7 @@ def _import(kibana: Kibana, objects: Iterable[dict[str, Any]]) -> dict[str, Any]
     path, query = "/api/saved_objects/_import", {"overwrite": "true"}
     answer = kibana.call("POST", path, query=query, upload=("vpcflow.ndjson", content)).body
     if isinstance(answer, dict) and answer.get("success") is True:
-        return answer
+        return dict(answer)
     errors = answer.get("errors", []) if isinstance(answer, dict) else []
     said = "; ".join(map(_import_error, errors)) or message(answer)
     raise SinkError(f"{kibana.url} did not import the dashboards, and stored none of them: {said}")

@@ -70,8 +70,8 @@ def prepare(
         one = next(iter(stored.values()))
         return Section(
             refused=[
-                f"Kibana has rules that are not for all flows, such as {one['name']}; give the vpcflow.toml that names "
-                "the owners (--config), or one without owners to take them away"
+                f"Kibana has rules that are not for all flows, such as {one['name']}; give the vpcflow.toml "
+                "that names the owners (--config), or one without owners to take them away"
             ]
         )
     for name, one in stored.items():
@@ -91,7 +91,7 @@ def apply(kibana: Kibana, section: Section) -> None:
     """Does what was found; each change says what came of it.
 
     Raises:
-        Forbidden: the credentials don't reach that far.
+        ForbiddenError: the credentials don't reach that far.
     """
     for change in section.changes:
         path = f"/api/alerting/rule/{quote(change.id)}"

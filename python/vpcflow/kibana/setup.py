@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vpcflow.errors import SinkError
 from vpcflow.kibana import connectors, objects, rules
 from vpcflow.kibana.changes import Section
-from vpcflow.kibana.client import Forbidden
+from vpcflow.kibana.client import ForbiddenError
 
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
@@ -70,7 +70,7 @@ def prepare(kibana: Kibana, wishes: Wishes) -> dict[str, Section]:
     if "connectors" in wishes.parts or "rules" in wishes.parts:
         try:
             section, usable = connectors.prepare(kibana, wishes.connectors)
-        except Forbidden as error:
+        except ForbiddenError as error:
             section = Section(refused=[str(error)])
         if "connectors" in wishes.parts or section.refused:
             sections["connectors"] = section
@@ -87,7 +87,7 @@ def apply(kibana: Kibana, sections: dict[str, Section]) -> None:
     for part, section in sections.items():
         try:
             _APPLY[part](kibana, section)
-        except (Forbidden, SinkError) as error:
+        except (ForbiddenError, SinkError) as error:
             section.refused.append(str(error))
             for change in section.changes:
                 if change.due and change.error is None:
@@ -97,5 +97,5 @@ def apply(kibana: Kibana, sections: dict[str, Section]) -> None:
 def _section(look: Callable[[], Section]) -> Section:
     try:
         return look()
-    except Forbidden as error:
+    except ForbiddenError as error:
         return Section(refused=[str(error)])

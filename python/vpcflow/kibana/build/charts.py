@@ -119,7 +119,7 @@ def _heatmap(layer: Layer) -> tuple[str, dict[str, Any]]:
 
 
 def _map(layer: Layer) -> tuple[str, dict[str, Any]]:
-    """Countries by their code of two letters. The shapes come from Elastic Maps Service: without it, no map."""
+    """Countries by their code of two letters; their shapes come from Elastic Maps Service."""
     _takes(layer, time=False, groups=1)
     return "lnsChoropleth", {
         "layerId": LAYER,
@@ -134,7 +134,8 @@ def _map(layer: Layer) -> tuple[str, dict[str, Any]]:
 def _takes(layer: Layer, *, time: bool, groups: int) -> None:
     if bool(layer.time) != time or len(layer.groups) != groups or not layer.metrics:
         raise ConfigError(
-            f"this type of panel wants {'a' if time else 'no'} bucket, {groups} in group_by and a number in metrics"
+            f"this type of panel wants {'a' if time else 'no'} bucket, {groups} in group_by and a number in "
+            "metrics"
         )
 
 

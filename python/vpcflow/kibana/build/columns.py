@@ -201,7 +201,7 @@ def _terms(groups: list[Group], size: int, by: str, *, down: bool) -> dict[str, 
     if more:
         params["secondaryFields"] = more
     return {
-        "label": " › ".join(_LABELS.get(one.field, one.field) for one in groups),
+        "label": " and ".join(_LABELS.get(one.field, one.field) for one in groups),
         "customLabel": True,
         "dataType": "string" if more else _data_type(first),
         "isBucketed": True,

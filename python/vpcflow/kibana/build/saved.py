@@ -15,7 +15,7 @@ from vpcflow.query import kql
 
 __all__ = ["saved_objects"]
 
-#: No newer than Kibana 8.11 writes: an object from the future is refused (422), one from the past is migrated.
+#: No newer than Kibana 8.11 writes: an object from the future is refused (422), an older one is migrated.
 _CORE = "8.8.0"
 _VERSIONS = {"dashboard": "8.9.0", "index-pattern": "8.0.0", "search": "8.0.0", "tag": "8.0.0"}
 _PANEL = "8.11.0"
@@ -168,7 +168,7 @@ class _Builder:
         self._refer(name, f"panel_{name}", "search", self.dashboard.search.id)
 
     def _open(self, panel: Panel, name: str, config: dict[str, Any]) -> None:
-        """A click on a value leads to another dashboard, with the value as a filter. By reference: it holds in any space."""
+        """A click on a value leads to another dashboard, filtered by it; by reference, so in any space."""
         event = f"{name}-open"
         action = {
             "factoryId": "DASHBOARD_TO_DASHBOARD_DRILLDOWN",
