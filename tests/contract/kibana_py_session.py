@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 
 def main(url: str, key: str, assets: str) -> None:
@@ -25,8 +26,7 @@ def main(url: str, key: str, assets: str) -> None:
         [json.loads(line) for line in exported.splitlines()] if isinstance(exported, str) else list(exported)
     )
     seen["title"] = exported[0]["attributes"]["title"]
-    with open(assets, encoding="utf-8") as file:
-        again = client.saved_objects.import_objects(file=file.read(), overwrite=True).body
+    again = client.saved_objects.import_objects(file=Path(assets).read_text("utf-8"), overwrite=True).body
     seen["import"] = [again["success"], again["successCount"]]
     made = client.connectors.create(name="mine", connector_type_id=".server-log", id="mine").body
     client.connectors.update(id=made["id"], name="mine still")

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import KEY, setup
 
+from setup_command import KEY, setup
 from vpcflow.kibana.assets import SAVED_OBJECTS, folder
 
 HERE = Path(__file__).parent

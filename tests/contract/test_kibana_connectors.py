@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import KEY, setup
+
 from kibana_stub import Kibana
+from setup_command import KEY, setup
 
 TOML = """
 [kibana.connectors.mail]

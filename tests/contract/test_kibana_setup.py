@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import KEY, setup
+
 from kibana_stub import Fault, Kibana
+from setup_command import KEY, setup, words
 
 DASHBOARDS = [
     "VPC flows, overview",
@@ -16,10 +17,6 @@ DASHBOARDS = [
     "VPC flows, log health",
 ]
 OVERVIEW = "vpcflow-overview"
-
-
-def words(run, kind=None):
-    return {result for (what, _), result in run.table.items() if kind in (None, what)}
 
 
 def test_a_second_run_leaves_all_as_it_is_and_removal_leaves_nothing(target):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from kibana_stub import Kibana
 
 RECORDINGS = json.loads((Path(__file__).parent / "recordings.json").read_text())

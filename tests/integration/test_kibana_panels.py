@@ -1,0 +1,140 @@
+"""Every panel that ships, asked of a real Elasticsearch as Lens would ask it, over a made-up day of flows.
+
+Lens makes its requests in the browser, from the columns of a panel; `request` does the same here: what groups
+becomes a bucket aggregation within the one before, numbers become metrics in the innermost, filters are KQL.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+
+import vpcflow
+from vpcflow import demo
+from vpcflow.elastic.template import data_stream
+from vpcflow.kibana.assets import saved_objects
+from vpcflow.kibana.build.needs import need
+
+PANELS = [
+    pytest.param(panel, id=f"{one['id']}-{panel['panelIndex']}")
+    for one in saved_objects()
+    if one["type"] == "dashboard"
+    for panel in json.loads(one["attributes"]["panelsJSON"])
+    if panel["type"] == "lens"
+]
+
+#: What the day has none of, though every format could log it.
+NOT_IN_THE_DAY = (
+    "Databases that a public address reached",
+    "Unreadable lines",
+    "Where unreadable lines come from",
+    "Refused answers to accepted requests",
+)
+
+
+@pytest.fixture(scope="module")
+def stream(elasticsearch_url, es, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bucket")
+    demo.write(folder, date(2026, 11, 23), lines=20_000)
+    vpcflow.index([folder], to=elasticsearch_url, namespace="kibanapanels")
+    name = data_stream("kibanapanels")
+    es.indices.refresh(index=name)
+    return name
+
+
+def columns(panel):
+    state = panel["embeddableConfig"]["attributes"]["state"]
+    ((_, layer),) = state["datasourceStates"]["formBased"]["layers"].items()
+    return layer["columnOrder"], layer["columns"], state["query"]["query"]
+
+
+def kql(text):
+    return {"kql": {"query": text}} if text else {"match_all": {}}
+
+
+def metric(column):
+    """One number, over the documents that its own filter leaves."""
+    kind, field = column["operationType"], column["sourceField"]
+    if kind == "count":
+        found = {"value_count": {"field": "@timestamp"}}
+    elif kind == "percentile":
+        found = None  # on a runtime field
+    else:
+        found = {{"sum": "sum", "unique_count": "cardinality"}[kind]: {"field": field}}
+    if found is None or "filter" not in column:
+        return found
+    return {"filter": kql(column["filter"]["query"]), "aggs": {"value": found}}
+
+
+def request(panel):
+    order, found, text = columns(panel)
+    aggs = {}
+    for name in order:
+        column = found[name]
+        if column["isBucketed"] or column["operationType"] in ("formula", "math") or "timeShift" in column:
+            continue
+        if (one := metric(column)) is not None:
+            aggs[name] = one
+    for name in reversed(order):
+        column = found[name]
+        if not column["isBucketed"]:
+            continue
+        if column["operationType"] == "date_histogram":
+            bucket = {"date_histogram": {"field": column["sourceField"], "fixed_interval": "30m"}}
+        else:
+            params = column["params"]
+            fields = [column["sourceField"], *params.get("secondaryFields", [])]
+            by = params["orderBy"]["columnId"]
+            by = by if by in aggs else next((one for one in aggs if one.startswith("metric")), "_count")
+            by = by if by in aggs else "_count"
+            bucket = {
+                "terms": {"field": fields[0], "size": params["size"], "order": {by: params["orderDirection"]}}
+            }
+        aggs = {name: bucket | {"aggs": aggs}}
+    return {"query": kql(text), "aggs": aggs, "size": 0, "track_total_hits": True}
+
+
+def needed(panel):
+    """What the panel's fields need, beside a flow log in the default format."""
+    _, found, text = columns(panel)
+    names = {column.get("sourceField") for column in found.values()}
+    names |= {name for column in found.values() for name in column["params"].get("secondaryFields", [])}
+    names -= {None, "___records___", "vpcflow.lag"}
+    description = panel["embeddableConfig"]["attributes"]["description"]
+    return "Needs " in description or any(need(name) for name in names)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_has_an_answer(es, stream, panel):
+    """Whoever logs in the default format sees something in every panel that doesn't say that it needs more."""
+    answer = es.search(index=stream, **request(panel))
+    title = panel["title"].rpartition(" (")[0]
+    if title in NOT_IN_THE_DAY or needed(panel):
+        return
+    assert answer["hits"]["total"]["value"] > 0
+    order, found, _ = columns(panel)
+    if found[order[0]]["isBucketed"]:
+        assert answer["aggregations"][order[0]]["buckets"], title
+
+
+def test_numbers_of_the_day(es, stream):
+    """The panels say what is known of the day: not only that they answer."""
+
+    def asked(title):
+        (panel,) = (one.values[0] for one in PANELS if one.values[0]["title"].startswith(title))
+        return es.search(index=stream, **request(panel)).body
+
+    def value(answer):
+        return next(iter(answer["aggregations"].values()))["value"]
+
+    total = es.count(index=stream)["count"]
+    silent = value(asked("Intervals without traffic"))
+    skipped = value(asked("Intervals that AWS skipped"))
+    assert (silent, skipped) != (0, 0)
+    assert value(asked("Flows (")) == total - silent - skipped
+    scan = asked("Port scans")["aggregations"]["group-0"]["buckets"][0]
+    assert scan["key"] == "198.51.100.23"
+    sources = asked("Big egress")["aggregations"]["group-0"]["buckets"]
+    assert "203.0.113.200" in {pair["key"] for source in sources for pair in source["group-1"]["buckets"]}
