@@ -62,3 +62,5 @@ def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     assert typed.strip() == "True"
     for module in ("vpcflow.sinks.elasticsearch", "vpcflow.elastic.template", "vpcflow.cli.demo"):
         run(binaries / "python", "-c", f"import {module}", cwd=folder)
+    shipped = "from vpcflow.kibana.assets import saved_objects; print(len(saved_objects()))"
+    assert int(run(binaries / "python", "-c", shipped, cwd=folder)) == 8

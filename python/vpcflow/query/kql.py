@@ -19,7 +19,8 @@ def compile_filter(f) -> str:
             out.append(f"{name} {dict(lt='<', lte='<=', gt='>', gte='>=')[mod]} {v}")
         else:
             q = [f'"{x}"' if re.search("[^A-Za-z0-9_.]", str(x)) else str(x) for x in vals]
-            out.append(f"{name}: {q[0]}" if len(q) == 1 else f"{name}: ({' or '.join(q)})")
+            each = [f"{name}: {one}" for one in q]
+            out.append(each[0] if len(each) == 1 else f"({' or '.join(each)})")
     return " and ".join(out)
 
 

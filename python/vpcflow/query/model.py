@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from vpcflow.errors import ConfigError
@@ -35,12 +35,22 @@ class Query:
     def parse(cls, content: Any) -> Query:
         from vpcflow.query.fields import kind
 
-        groups = tuple(Group(g) if isinstance(g, str) else Group(g["field"], g.get("limit")) for g in content.get("group_by", []))
+        groups = tuple(
+            Group(g) if isinstance(g, str) else Group(g["field"], g.get("limit"))
+            for g in content.get("group_by", [])
+        )
         metrics = []
         for m in content["metrics"]:
             (k, v), name = next((k, v) for k, v in m.items() if k != "as"), m.get("as")
         metrics = [_metric(m) for m in content["metrics"]]
-        q = cls(content.get("filter"), groups, content.get("bucket"), tuple(metrics), content.get("order_by"), content.get("limit"))
+        q = cls(
+            content.get("filter"),
+            groups,
+            content.get("bucket"),
+            tuple(metrics),
+            content.get("order_by"),
+            content.get("limit"),
+        )
         for f in q.fields():
             kind(f)
         return q
