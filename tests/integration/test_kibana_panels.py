@@ -98,7 +98,7 @@ def request(panel):
 
 def needed(panel):
     """What the panel's fields need, beside a flow log in the default format."""
-    _, found, text = columns(panel)
+    _, found, _ = columns(panel)
     names = {column.get("sourceField") for column in found.values()}
     names |= {name for column in found.values() for name in column["params"].get("secondaryFields", [])}
     names -= {None, "___records___", "vpcflow.lag"}

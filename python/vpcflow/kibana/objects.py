@@ -127,9 +127,9 @@ def _import(kibana: Kibana, objects: Iterable[dict[str, Any]]) -> dict[str, Any]
     """
     content = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in objects).encode()
     path, query = "/api/saved_objects/_import", {"overwrite": "true"}
-    answer = kibana.call("POST", path, query=query, upload=("vpcflow.ndjson", content)).body
+    answer: Any = kibana.call("POST", path, query=query, upload=("vpcflow.ndjson", content)).body
     if isinstance(answer, dict) and answer.get("success") is True:
-        return dict(answer)
+        return answer
     errors = answer.get("errors", []) if isinstance(answer, dict) else []
     said = "; ".join(map(_import_error, errors)) or message(answer)
     raise SinkError(f"{kibana.url} did not import the dashboards, and stored none of them: {said}")
@@ -217,7 +217,7 @@ def _merged(ours: dict[str, Any], there: dict[str, Any]) -> dict[str, Any]:
 
 
 def _opened(view: dict[str, Any]) -> dict[str, Any]:
-    attributes = view["attributes"]
+    attributes: dict[str, Any] = view["attributes"]
     return attributes | {name: json.loads(attributes[name]) for name in _GROWING if attributes.get(name)}
 
 

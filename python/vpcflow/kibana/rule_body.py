@@ -1,2 +1,221 @@
-def body_of(*a, **k):
-    return None, "later"
+"""What Kibana stores of an alert rule: query, schedule, and who is told what.
+
+Facts: elastic/kibana, ``response-ops/rule_params/es_query/v1.ts`` (params), ``alerting/common/routes/rule``
+(bodies), ``alerting/server/rules_client/lib/validate_actions.ts`` (each action has its own ``frequency``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from vpcflow.kibana.assets import in_space
+
+if TYPE_CHECKING:
+    from vpcflow.kibana.client import Kibana
+    from vpcflow.kibana.connectors import Connector
+
+__all__ = ["Alert", "Owner", "body_of"]
+
+#: How long after its end a record can arrive: AWS delivers to S3 within 10 minutes, then it is read.
+LATE = 900
+
+#: ES|QL in rules.
+_ESQL = (8, 13)
+
+_TOP = 5
+_THROTTLE = "1h"
+
+
+class Owner(Protocol):
+    """Whose flows: documents have the name in ``labels.owner``."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def email(self) -> str | None: ...
+
+
+class Alert(Protocol):
+    """A rule as Kibana needs to know it; `vpcflow.alerts` makes it from a file.
+
+    Attributes:
+        id: the same for good: Kibana's id is made of it.
+        level: Sigma's: ``informational``, ``low``, ``medium``, ``high``, ``critical``.
+        false_positives: what else it may be.
+        timespan: seconds that a threshold counts over.
+        groups: fields that a threshold counts by.
+        value: the column with the number that reached the threshold.
+        dashboard: the one that shows it, ``threats``.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def false_positives(self) -> Sequence[str]: ...
+    @property
+    def tags(self) -> Sequence[str]: ...
+    @property
+    def timespan(self) -> int: ...
+    @property
+    def groups(self) -> Sequence[str]: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def dashboard(self) -> str: ...
+
+    def esql(self, owner: str | None, *, rest: bool) -> str:
+        """The query whose rows are what is to be told of, the largest first."""
+
+    def dsl(self, owner: str | None, *, rest: bool) -> dict[str, Any] | None:
+        """Params of a rule on the query DSL: ``esQuery``, ``threshold`` … None where it can't say it."""
+
+    def kql(self, owner: str | None, *, rest: bool) -> str:
+        """The filter alone, for the dashboard."""
+
+
+def body_of(
+    alert: Alert, owner: Owner | None, connectors: Sequence[Connector], kibana: Kibana, *, rest: bool
+) -> tuple[dict[str, Any] | None, str]:
+    """The body to send, without ``enabled``; or None and why this Kibana can't have the rule."""
+    name = owner.name if owner else None
+    interval = max(60, min(alert.timespan, 600))
+    if kibana.version >= _ESQL:
+        params = _esql_params(alert, name, interval, rest=rest)
+    elif (query := alert.dsl(name, rest=rest)) is not None:
+        params = _common(alert, interval) | {"searchType": "esQuery", "size": _TOP} | query
+    else:
+        return None, "it needs ES|QL in rules, which Kibana has from 8.13 on"
+    whose = f" ({owner.name})" if owner else " (no owner)" if rest else ""
+    actions = [_action(alert, owner, one, kibana, rest=rest) for one in connectors]
+    body = {
+        "name": f"{alert.title}{whose}",
+        "tags": [f"severity:{alert.level}", *alert.tags, *([f"owner:{owner.name}"] if owner else [])],
+        "rule_type_id": ".es-query",
+        "consumer": "stackAlerts",
+        "schedule": {"interval": _span(interval)},
+        "params": params,
+        "actions": [one for one in actions if one is not None],
+    }
+    return body, ""
+
+
+def _esql_params(alert: Alert, owner: str | None, interval: int, *, rest: bool) -> dict[str, Any]:
+    # Kibana's messages take no dots in names of columns: {{source.ip}} would look for ip in source.
+    dotted = {name: _plain(name) for name in (*alert.groups, alert.value) if "." in name}
+    query = alert.esql(owner, rest=rest)
+    if dotted:
+        query += " | RENAME " + ", ".join(f"`{name}` AS {plain}" for name, plain in dotted.items())
+    return _common(alert, interval) | {
+        "searchType": "esqlQuery",
+        "esqlQuery": {"esql": f"{query} | LIMIT {_TOP}"},
+        "size": 0,
+        "threshold": [0],
+        "thresholdComparator": ">",
+    }
+
+
+def _common(alert: Alert, interval: int) -> dict[str, Any]:
+    """Each run looks back over the rule's time, the time since the last run, and how late records may be."""
+    return {
+        "timeField": "@timestamp",
+        "timeWindowSize": -(-(alert.timespan + interval + LATE) // 60),
+        "timeWindowUnit": "m",
+        "aggType": "count",
+        "groupBy": "all",
+        # Rows of numbers have no ids to leave out; `throttle` keeps from telling twice.
+        "excludeHitsFromPreviousRun": False,
+    }
+
+
+def _action(
+    alert: Alert, owner: Owner | None, connector: Connector, kibana: Kibana, *, rest: bool
+) -> dict[str, Any] | None:
+    text = _message(alert, owner, kibana, rest=rest)
+    subject = f"[{alert.level}] {{{{rule.name}}}}"
+    if connector.type == "email":
+        to = [owner.email] if owner and owner.email else [] if owner else list(connector.to)
+        if not to:
+            return None  # nobody to tell: the other connectors do
+        params: dict[str, Any] = {"to": to, "subject": subject, "message": text}
+    elif connector.type == "index":
+        params = {"documents": [_document(alert, owner)]}
+    elif connector.type == "server-log":
+        params = {"level": "warn", "message": f"{subject}: {{{{context.value}}}}"}
+    elif connector.type == "webhook":
+        params = {"body": json.dumps({"title": "{{rule.name}}", "level": alert.level, "text": text})}
+    else:
+        params = {"message": f"{subject}\n{text}"}
+    return {
+        "id": connector.id(kibana.space),
+        "group": "query matched",
+        "params": params,
+        "frequency": {"summary": False, "notify_when": "onThrottleInterval", "throttle": _THROTTLE},
+    }
+
+
+def _message(alert: Alert, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
+    """What happened, how many, where, the top five, and where to look. Kibana fills the braces."""
+    plain = [_plain(name) for name in alert.groups]
+    row = ", ".join(f"{name} {{{{_source.{key}}}}}" for name, key in zip(alert.groups, plain, strict=True))
+    value = f"{alert.value} {{{{_source.{_plain(alert.value)}}}}}"
+    lines = [
+        alert.description,
+        "",
+        f"Seen until {{{{date}}}}, within {_span(alert.timespan)}. The first {_TOP}, the largest first:",
+        f"{{{{#context.hits}}}}* {', '.join(filter(None, (row, value)))}",
+        "{{/context.hits}}",
+        *([f"It may also be: {'; '.join(alert.false_positives)}.", ""] if alert.false_positives else []),
+        f"{{{{kibanaBaseUrl}}}}{_link(alert, owner, kibana, rest=rest)}",
+    ]
+    return "\n".join(lines)
+
+
+def _document(alert: Alert, owner: Owner | None) -> dict[str, Any]:
+    document = {
+        "@timestamp": "{{date}}",
+        "event.kind": "alert",
+        "message": "{{rule.name}}",
+        "rule.id": alert.id,
+        "rule.name": alert.title,
+        "vpcflow.level": alert.level,
+        "vpcflow.value": "{{context.value}}",
+        "vpcflow.hits": "{{context.hits}}",
+    }
+    return document | ({"labels.owner": owner.name} if owner else {})
+
+
+def _link(alert: Alert, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
+    """The dashboard below Kibana's own URL, filtered, over the time that the rule looks at."""
+    space = "" if kibana.space == "default" else f"/s/{quote(kibana.space)}"
+    board = in_space(f"vpcflow-{alert.dashboard}", kibana.space)
+    minutes = -(-(alert.timespan + LATE) // 60)
+    query = _rison(alert.kql(owner.name if owner else None, rest=rest))
+    return (
+        f"{space}/app/dashboards#/view/{board}?_g=(time:(from:now-{minutes}m,to:now))"
+        f"&_a=(query:(language:kuery,query:{query}))"
+    )
+
+
+def _rison(text: str) -> str:
+    """A text in Rison, as Kibana's URLs have it, fit for a URL."""
+    return quote("'" + text.replace("!", "!!").replace("'", "!'") + "'", safe="'!():*,")
+
+
+def _plain(name: str) -> str:
+    return name.replace(".", "_").replace("@", "").replace(" ", "_")
+
+
+def _span(seconds: int) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

@@ -9,37 +9,27 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from vpcflow.errors import SinkError
 from vpcflow.kibana.changes import Change, Section, contains, differences, digest
-from vpcflow.kibana.rule_body import body_of
+from vpcflow.kibana.rule_body import Alert, Owner, body_of
 
 if TYPE_CHECKING:
-    from vpcflow.alerts.rules import Rule
     from vpcflow.kibana.client import Kibana
     from vpcflow.kibana.connectors import Connector
 
-__all__ = ["Owner", "apply", "prepare", "prepare_removal"]
+__all__ = ["apply", "prepare", "prepare_removal"]
 
 _TAG = "vpcflow"
 _DIGEST = "vpcflow-digest:"
 _PAGE = 100
 
 
-class Owner(Protocol):
-    """Whose flows: documents have the name in ``labels.owner``."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def email(self) -> str | None: ...
-
-
 def prepare(
     kibana: Kibana,
-    rules: Iterable[Rule],
+    alerts: Iterable[Alert],
     owners: Sequence[Owner] | None,
     connectors: Sequence[Connector],
     *,
@@ -49,20 +39,20 @@ def prepare(
 
     Args:
         kibana: where to.
-        rules: that ship with vpcflow.
+        alerts: what is to be watched for.
         owners: empty for rules on all flows; None when nobody said whether there are any.
         connectors: that can be used.
         keep_edits: leave alone what somebody has edited in Kibana.
     """
     section = Section()
     stored = {one["id"]: one for one in _find(kibana)}
-    for rule in rules:
+    for alert in alerts:
         for owner, rest in _instances(owners or ()):
-            body, why_not = body_of(rule, owner, connectors, kibana, rest=rest)
+            body, why_not = body_of(alert, owner, connectors, kibana, rest=rest)
             if body is None:
-                section.notes.append(f"rule {rule.title}: {why_not}")
+                section.notes.append(f"rule {alert.title}: {why_not}")
                 break
-            name = _id(rule.id, owner, kibana.space)
+            name = _id(alert.id, owner, kibana.space)
             tags = [_TAG, *body["tags"]]
             body |= {"tags": [*tags, _DIGEST + digest(body | {"tags": tags})]}
             section.changes.append(_compare(name, body, stored.pop(name, None), keep_edits=keep_edits))

@@ -16,10 +16,9 @@ from vpcflow.kibana.changes import Section
 from vpcflow.kibana.client import ForbiddenError
 
 if TYPE_CHECKING:
-    from vpcflow.alerts.rules import Rule
     from vpcflow.kibana.client import Kibana
     from vpcflow.kibana.connectors import Connector
-    from vpcflow.kibana.rules import Owner
+    from vpcflow.kibana.rule_body import Alert, Owner
 
 __all__ = ["PARTS", "Wishes", "apply", "prepare"]
 
@@ -36,7 +35,7 @@ class Wishes:
     Attributes:
         parts: of `PARTS`.
         connectors: all of them, whichever the licence has.
-        rules: that ship with vpcflow.
+        alerts: what the rules watch for.
         owners: whose flows are whose, and who gets mail; None when no file says.
         keep_edits: leave alone what somebody has edited in Kibana.
         remove: take away instead.
@@ -44,7 +43,7 @@ class Wishes:
 
     parts: tuple[str, ...] = PARTS
     connectors: Sequence[Connector] = ()
-    rules: Sequence[Rule] = ()
+    alerts: Sequence[Alert] = ()
     owners: Sequence[Owner] | None = None
     keep_edits: bool = False
     remove: bool = False
@@ -77,7 +76,7 @@ def prepare(kibana: Kibana, wishes: Wishes) -> dict[str, Section]:
     if "rules" in wishes.parts:
         wanted = list(usable)
         sections["rules"] = _section(
-            lambda: rules.prepare(kibana, wishes.rules, wishes.owners, wanted, keep_edits=wishes.keep_edits)
+            lambda: rules.prepare(kibana, wishes.alerts, wishes.owners, wanted, keep_edits=wishes.keep_edits)
         )
     return sections
 

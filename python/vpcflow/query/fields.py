@@ -1,11 +1,35 @@
-"""TEMPORARY."""
+"""Which fields queries may name, and of what type each is: those of the index template."""
+
+from __future__ import annotations
+
+import difflib
+import functools
 
 from vpcflow.errors import ConfigError
 
+__all__ = ["kind"]
+
+#: Objects whose fields nobody has listed: labels are the user's.
+_OPEN = ("labels.",)
+
 
 def kind(name: str) -> str:
+    """Elasticsearch's type of a field.
+
+    Raises:
+        ConfigError: no document has it.
+    """
+    if name.startswith(_OPEN):
+        return "keyword"
+    known = _kinds()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        raise ConfigError(f"there is no field {name}" + (f"; did you mean {close[0]}?" if close else ""))
+    return known[name]
+
+
+@functools.cache
+def _kinds() -> dict[str, str]:
     from vpcflow.elastic.fields import fields
 
-    if name not in fields() and name != "@timestamp":
-        raise ConfigError(f"{name} is no field")
-    return fields()[name]["type"]
+    return {name: str(mapping["type"]) for name, mapping in fields().items()}

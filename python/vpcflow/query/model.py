@@ -1,30 +1,70 @@
-"""TEMPORARY: until the query model of the other room is here."""
+"""What is asked of flows, in no language: filter, groups, numbers, time buckets.
+
+As people write it (YAML)::
+
+    filter: {aws.vpcflow.action: REJECT, destination.port|lt: 1024}
+    group_by: [source.ip, {field: destination.port, limit: 5}]
+    bucket: auto                      # or a length, 1h; by @timestamp
+    metrics: [{count: flows}, {sum: network.bytes, as: bytes}, {distinct: destination.ip, as: hosts},
+              {share: {aws.vpcflow.action: REJECT}, as: rejected}]
+    order_by: -bytes                  # a number's name; with - the largest first, as without order_by
+    limit: 10
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from vpcflow.errors import ConfigError
+from vpcflow.query.fields import kind
+from vpcflow.query.filters import Filter
+
+__all__ = ["Group", "Metric", "Query"]
+
+_KEYS = ("filter", "group_by", "bucket", "metrics", "order_by", "limit")
+_BUCKET = re.compile(r"auto|[1-9]\d*[smhd]")
+_NUMBERS = ("long", "double")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Group:
+    """A field to group by; with a limit, so many groups within each of those before."""
+
     field: str
     limit: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Metric:
-    kind: str
+    """One number of each group.
+
+    Attributes:
+        kind: ``share`` is the part of the documents that `filter` holds for, from 0 to 1.
+        name: of the number.
+        field: of ``sum`` and ``distinct``.
+        filter: of ``share``.
+    """
+
+    kind: Literal["count", "sum", "distinct", "share"]
     name: str
     field: str | None = None
-    filter: Any = None
+    filter: Filter | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Query:
-    filter: Any = None
+    """A question.
+
+    Attributes:
+        group_by: the ones without a limit of their own make one group together, `limit` of them.
+        bucket: length of time buckets, ``auto`` for what suits the period; None for no buckets.
+        order_by: name of a number, ``-`` before it for the largest first.
+    """
+
+    filter: Filter
     group_by: tuple[Group, ...] = ()
     bucket: str | None = None
     metrics: tuple[Metric, ...] = ()
@@ -33,44 +73,76 @@ class Query:
 
     @classmethod
     def parse(cls, content: Any) -> Query:
-        from vpcflow.query.fields import kind
+        """A query from its short form.
 
-        groups = tuple(
-            Group(g) if isinstance(g, str) else Group(g["field"], g.get("limit"))
-            for g in content.get("group_by", [])
-        )
-        metrics = []
-        for m in content["metrics"]:
-            (k, v), name = next((k, v) for k, v in m.items() if k != "as"), m.get("as")
-        metrics = [_metric(m) for m in content["metrics"]]
-        q = cls(
-            content.get("filter"),
-            groups,
-            content.get("bucket"),
-            tuple(metrics),
-            content.get("order_by"),
-            content.get("limit"),
-        )
-        for f in q.fields():
-            kind(f)
-        return q
+        Raises:
+            ConfigError: it means nothing; the message says which key and why.
+        """
+        if not isinstance(content, Mapping):
+            raise ConfigError("the query must have keys and values")
+        for key in content:
+            if key not in _KEYS:
+                raise ConfigError(f"the query has no {key}; there are {', '.join(_KEYS)}")
+        metrics = tuple(_metric(one) for one in _list(content, "metrics"))
+        if not metrics:
+            raise ConfigError("the query asks for no numbers; give metrics: [{count: flows}]")
+        bucket, order_by, limit = (content.get(key) for key in ("bucket", "order_by", "limit"))
+        if bucket is not None and not _BUCKET.fullmatch(str(bucket)):
+            raise ConfigError(f"bucket {bucket!r} is neither auto nor a length such as 5m or 1h")
+        names = [metric.name for metric in metrics]
+        if order_by is not None and str(order_by).removeprefix("-") not in names:
+            raise ConfigError(f"order_by {order_by!r} is none of {', '.join(names)}")
+        groups = tuple(_group(one) for one in _list(content, "group_by"))
+        return cls(Filter(content.get("filter")), groups, bucket, metrics, order_by, _limit(limit))
 
     def fields(self) -> list[str]:
-        from vpcflow.query.kql import names
+        """Every field that is needed for an answer, each once."""
+        names = [*self.filter.fields(), *(group.field for group in self.group_by)]
+        for metric in self.metrics:
+            names += [metric.field] if metric.field else []
+            names += metric.filter.fields() if metric.filter else []
+        return list(dict.fromkeys(names))
 
-        out = names(self.filter)
-        out += [g.field for g in self.group_by]
-        for m in self.metrics:
-            out += [m.field] if m.field else names(m.filter)
-        return out
+
+def _list(content: Mapping[str, Any], key: str) -> list[Any]:
+    value = content.get(key, [])
+    if not isinstance(value, list):
+        raise ConfigError(f"{key} must be a list")
+    return value
 
 
-def _metric(m: dict) -> Metric:
-    for k in ("count", "sum", "distinct", "share"):
-        if k in m:
-            if k == "count":
-                return Metric(k, m["count"])
-            if k == "share":
-                return Metric(k, m["as"], None, m[k])
-            return Metric(k, m.get("as", m[k]), m[k])
-    raise ConfigError(f"{m} is no metric")
+def _group(content: Any) -> Group:
+    entry = {"field": content} if isinstance(content, str) else content
+    if not isinstance(entry, Mapping) or "field" not in entry or entry.keys() - {"field", "limit"}:
+        raise ConfigError(f"group_by {content!r} is neither a field nor {{field: …, limit: …}}")
+    kind(str(entry["field"]))
+    return Group(str(entry["field"]), _limit(entry.get("limit")))
+
+
+def _metric(content: Any) -> Metric:
+    if not isinstance(content, Mapping):
+        raise ConfigError(
+            f"metrics: {content!r} is no number; it looks like {{sum: network.bytes, as: bytes}}"
+        )
+    match dict(content):
+        case {"count": str(name), **rest} if not rest:
+            return Metric("count", name)
+        case {"sum": str(field), **rest} if not rest.keys() - {"as"}:
+            if kind(field) not in _NUMBERS:
+                raise ConfigError(f"sum of {field}: it is no number")
+            return Metric("sum", str(rest.get("as", field)), field)
+        case {"distinct": str(field), **rest} if not rest.keys() - {"as"}:
+            kind(field)
+            return Metric("distinct", str(rest.get("as", field)), field)
+        case {"share": part, "as": str(name), **rest} if not rest:
+            return Metric("share", name, filter=Filter(part))
+    raise ConfigError(
+        f"metrics: {dict(content)!r} is none of {{count: NAME}}, {{sum: FIELD, as: NAME}}, "
+        "{distinct: FIELD, as: NAME}, {share: FILTER, as: NAME}"
+    )
+
+
+def _limit(value: Any) -> int | None:
+    if value is None or (type(value) is int and value > 0):
+        return value
+    raise ConfigError(f"limit {value!r} is no number above 0")

@@ -1,0 +1,80 @@
+"""Filters, written as Sigma detections: ``{aws.vpcflow.action: REJECT, destination.port|lt: 1024}``.
+
+All keys of a mapping must hold; of a list of values, or of mappings, one must. Several mappings have names
+and a ``condition``: ``{selection: {…}, internal: {…}, condition: selection and not internal}``. pySigma
+parses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vpcflow.errors import ConfigError
+from vpcflow.query.fields import kind
+
+__all__ = ["Filter"]
+
+_NAME = "selection"
+
+
+class Filter:
+    """A condition on documents. Equal when written equally.
+
+    Attributes:
+        source: as it was written.
+        tree: pySigma's conditions, `None` for all documents.
+    """
+
+    __slots__ = ("source", "tree")
+
+    def __init__(self, source: Any = None) -> None:
+        """Parses a filter.
+
+        Raises:
+            ConfigError: it is none, or names a field that no document has.
+        """
+        self.source = source
+        self.tree = _parse(source) if source else None
+        for name in self.fields():
+            kind(name)
+
+    def fields(self) -> list[str]:
+        """The fields that it asks for, each once."""
+        return list(dict.fromkeys(_fields(self.tree)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Filter) and self.source == other.source
+
+    def __hash__(self) -> int:
+        return hash(repr(self.source))
+
+    def __repr__(self) -> str:
+        return f"Filter({self.source!r})"
+
+
+def _parse(source: Any) -> Any:
+    from sigma.exceptions import SigmaError
+    from sigma.rule import SigmaDetections
+
+    named = isinstance(source, Mapping) and "condition" in source
+    detections = dict(source) if named else {_NAME: source, "condition": _NAME}
+    try:
+        return SigmaDetections.from_dict(detections).parsed_condition[0].parsed
+    except SigmaError as error:
+        raise ConfigError(f"the filter is none: {error}") from error
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise ConfigError(
+            f"the filter {source!r} is none: it must be a mapping of fields to values"
+        ) from error
+
+
+def _fields(node: Any) -> Iterator[str]:
+    if node is None:
+        return
+    if (name := getattr(node, "field", None)) is not None:
+        yield name
+    elif not hasattr(node, "args"):
+        raise ConfigError(f"the filter looks for {getattr(node, 'value', node)} in no field; name one")
+    for part in getattr(node, "args", []):
+        yield from _fields(part)
