@@ -10,6 +10,7 @@ import click
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
+    from vpcflow.alerts.rules import Rule
     from vpcflow.cli.setup_report import Report
     from vpcflow.config import KibanaConfig
     from vpcflow.elastic.template import Options
@@ -211,13 +212,20 @@ def _configuration(path: str | None) -> KibanaConfig:
 def _wishes(parts: tuple[str, ...], config: KibanaConfig, *, keep_edits: bool, remove: bool) -> Wishes:
     """Reads connectors and rules: what is wrong with them is said before anything is sent."""
     from vpcflow.kibana import connectors
+    from vpcflow.kibana.assets import folder
     from vpcflow.kibana.setup import Wishes
 
     if remove:
         return Wishes(parts, keep_edits=keep_edits, remove=True)
+    rules: list[Rule] = []
+    if "rules" in parts:
+        from vpcflow.alerts.rules import load_all
+
+        rules = load_all(folder() / "rules")
     return Wishes(
         parts,
         connectors=connectors.parse(config.connectors, config.where),
+        alerts=rules,
         owners=config.owners,
         keep_edits=keep_edits,
     )

@@ -7,13 +7,14 @@ parses them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vpcflow.errors import ConfigError
 from vpcflow.query.fields import kind
 
-__all__ = ["Filter"]
+__all__ = ["Filter", "pattern"]
 
 _NAME = "selection"
 
@@ -78,3 +79,13 @@ def _fields(node: Any) -> Iterator[str]:
         raise ConfigError(f"the filter looks for {getattr(node, 'value', node)} in no field; name one")
     for part in getattr(node, "args", []):
         yield from _fields(part)
+
+
+def pattern(value: Any) -> str:
+    """A text of pySigma's with ``*`` and ``?`` for its wildcards, and a backslash before others."""
+    from sigma.types import SpecialChars
+
+    wild = {SpecialChars.WILDCARD_MULTI: "*", SpecialChars.WILDCARD_SINGLE: "?"}
+    return "".join(
+        re.sub(r"([\\*?])", r"\\\1", part) if isinstance(part, str) else wild[part] for part in value.s
+    )

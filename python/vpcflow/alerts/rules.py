@@ -1,0 +1,256 @@
+"""Reads alert rules: ``kibana/rules/*.yml``, a Sigma rule and a Sigma correlation each.
+
+The rule says which flows, the correlation how many of what, within which time, by which fields:
+``event_count`` counts flows, ``value_count`` different values of a field, ``value_sum`` adds one up.
+Thresholds count within fixed pieces of time (one o'clock to two o'clock): a burst over the border of two
+pieces is seen when one of its parts is enough.
+
+https://sigmahq.io/sigma-specification/specification/sigma-correlation-rules-specification.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vpcflow.elastic.template import DATASET
+from vpcflow.errors import ConfigError
+from vpcflow.query import dsl, esql, kql
+from vpcflow.query.fields import kind
+from vpcflow.query.filters import Filter
+
+__all__ = ["Rule", "load", "load_all"]
+
+_INDEX = f"logs-{DATASET}-*"
+_TYPES = ("event_count", "value_count", "value_sum")
+_COMPARE = {"GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
+_UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
+_DASHBOARDS = ("overview", "security-groups", "traffic", "threats", "health")
+_ES_AGG = {"event_count": "count", "value_sum": "sum"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is watched for.
+
+    Attributes:
+        id: Sigma's UUID, the same for good.
+        level: ``informational``, ``low``, ``medium``, ``high``, ``critical``.
+        description: what it is, and why that matters.
+        false_positives: what else it may be.
+        tags: of Sigma; ``attack.t1046`` names a technique of MITRE.
+        filter: which flows.
+        kind: ``event_count``, ``value_count`` or ``value_sum``.
+        field: whose values count, for the latter two.
+        threshold: how the number compares, ``(">=", 50)``.
+        span: of a piece of time, as Sigma writes it: ``5m``.
+        groups: fields that are counted by.
+        value: name of the number.
+        dashboard: that shows it.
+    """
+
+    id: str
+    title: str
+    level: str
+    description: str
+    false_positives: tuple[str, ...]
+    tags: tuple[str, ...]
+    filter: Filter
+    kind: str
+    field: str | None
+    threshold: tuple[str, int]
+    span: str
+    groups: tuple[str, ...]
+    value: str
+    dashboard: str
+
+    @property
+    def timespan(self) -> int:
+        """Seconds of a piece of time."""
+        return int(self.span[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[self.span[-1]]
+
+    def esql(self, owner: str | None, *, rest: bool) -> str:
+        """Rows of ES|QL: the number, the piece of time, the groups; the largest first."""
+        wheres = [esql.compile_filter(self.filter)]
+        if owner is not None:
+            wheres.append(f"labels.owner == {esql.text(owner)}")
+        elif rest:
+            wheres.append("labels.owner IS NULL")
+        wheres += [f"{esql.name(one)} IS NOT NULL" for one in self.groups]
+        counted = esql.name(self.field or "*")
+        number = {
+            "event_count": "COUNT(*)",
+            "value_count": f"COUNT_DISTINCT({counted})",
+            "value_sum": f"SUM({counted})",
+        }[self.kind]
+        unit = f"{self.span[:-1]} {_UNITS[self.span[-1]]}"
+        by = ", ".join([f"period = DATE_TRUNC({unit}, @timestamp)", *(esql.name(one) for one in self.groups)])
+        operator, count = self.threshold
+        commands = [
+            f"FROM {_INDEX}",
+            *(f"WHERE {where}" for where in wheres if where),
+            f"STATS {self.value} = {number} BY {by}",
+            f"WHERE {self.value} {operator} {count}",
+            f"SORT {self.value} DESC",
+        ]
+        return " | ".join(commands)
+
+    def dsl(self, owner: str | None, *, rest: bool) -> dict[str, Any] | None:
+        """Params of a rule on the query DSL: over the whole time that it looks back, in one piece."""
+        if self.kind == "value_count":
+            return None
+        query: dict[str, Any] = dsl.compile_filter(self.filter)
+        if owner is not None:
+            query = {"bool": {"filter": [query, {"term": {"labels.owner": owner}}]}}
+        elif rest:
+            query = {"bool": {"filter": [query], "must_not": [{"exists": {"field": "labels.owner"}}]}}
+        operator, count = self.threshold
+        params: dict[str, Any] = {
+            "index": [_INDEX],
+            "esQuery": json.dumps({"query": query}),
+            "threshold": [count],
+            "thresholdComparator": operator,
+            "aggType": _ES_AGG[self.kind],
+        }
+        if self.field:
+            params["aggField"] = self.field
+        if self.groups:
+            one = self.groups[0] if len(self.groups) == 1 else list(self.groups)
+            params |= {"groupBy": "top", "termField": one, "termSize": 100}
+        return params
+
+    def kql(self, owner: str | None, *, rest: bool) -> str:
+        """The filter alone, for a dashboard."""
+        own = "" if owner is None else kql.compile_filter(Filter({"labels.owner": owner}))
+        own = "not labels.owner: *" if rest else own
+        return " and ".join(f"({part})" for part in (kql.compile_filter(self.filter), own) if part)
+
+
+def load_all(folder: Path) -> list[Rule]:
+    """The rules of a folder, in the order of their files' names.
+
+    Raises:
+        ConfigError: one of them can't be used; the message says file, line and why.
+    """
+    rules = [load(path) for path in sorted(folder.glob("*.yml"))]
+    for place, rule in enumerate(rules):
+        if rule.id in {other.id for other in rules[:place]}:
+            raise ConfigError(f"{folder}: two rules have the id {rule.id}; give {rule.title} another one")
+    return rules
+
+
+def load(path: Path) -> Rule:
+    """A rule from its file.
+
+    Raises:
+        ConfigError: it can't be used; the message says file, line and why.
+    """
+    import yaml
+    from sigma.exceptions import SigmaError
+
+    try:
+        content = path.read_text(encoding="utf-8")
+        documents = [one for one in yaml.safe_load_all(content) if one]
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    where = _Place(path, content)
+    if len(documents) != 2 or not all(isinstance(one, Mapping) for one in documents):
+        raise where.error("a file has two documents, a Sigma rule and the correlation that counts it")
+    flows, counted = documents
+    try:
+        return _rule(flows, counted, where)
+    except SigmaError as error:
+        raise where.error(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    path: Path
+    text: str
+
+    def error(self, why: str, *words: str) -> ConfigError:
+        """The error at the first line that has the words, or a word that the reason quotes."""
+        for word in (*words, *re.findall(r"[\w@.|-]{3,}", why)):
+            for number, line in enumerate(self.text.splitlines(), 1):
+                if word in line:
+                    return ConfigError(f"{self.path}, line {number}: {why}")
+        return ConfigError(f"{self.path}: {why}")
+
+
+def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -> Rule:
+    from sigma.correlations import SigmaCorrelationRule
+    from sigma.rule import SigmaRule
+
+    if "detection" not in flows or "correlation" not in counted:
+        raise where.error("the first document has a detection, the second a correlation")
+    SigmaRule.from_dict(dict(flows))
+    correlation = SigmaCorrelationRule.from_dict(dict(counted))
+    told = counted["correlation"]
+    if told["type"] not in _TYPES:
+        raise where.error(f"type {told['type']} is none of {', '.join(_TYPES)}", "type:")
+    if told.get("rules") != [flows.get("name")]:
+        raise where.error("rules must name the rule above", "rules:")
+    for key in ("id", "level", "description", "dashboard"):
+        if not counted.get(key):
+            raise where.error(f"{key} is missing in the correlation", "correlation:")
+    if counted["dashboard"] not in _DASHBOARDS:
+        raise where.error(
+            f"dashboard {counted['dashboard']} is none of {', '.join(_DASHBOARDS)}", "dashboard:"
+        )
+    for key in ("falsepositives", "tags"):
+        if not all(isinstance(one, str) for one in counted.get(key, ())):
+            raise where.error(f"{key} must be a list of texts; one with a colon stands in quotes", f"{key}:")
+    operator, count, field = _condition(told, where)
+    groups = tuple(told.get("group-by", ()))
+    for name in (*groups, *([field] if field else [])):
+        _known(name, where)
+    detection = dict(flows["detection"])
+    condition = detection.pop("condition", "selection")
+    try:
+        filtered = Filter(detection | {"condition": condition})
+    except ConfigError as error:
+        raise where.error(str(error)) from error
+    return Rule(
+        id=str(counted["id"]),
+        title=str(counted["title"]),
+        level=str(counted["level"]),
+        description=" ".join(str(counted["description"]).split()),
+        false_positives=tuple(counted.get("falsepositives", ())),
+        tags=tuple(counted.get("tags", ())),
+        filter=filtered,
+        kind=told["type"],
+        field=field,
+        threshold=(operator, count),
+        span=correlation.timespan.spec,
+        groups=groups,
+        value={"event_count": "flows", "value_count": "different", "value_sum": "total"}[told["type"]],
+        dashboard=counted["dashboard"],
+    )
+
+
+def _condition(told: Mapping[str, Any], where: _Place) -> tuple[str, int, str | None]:
+    condition = dict(told.get("condition", {}))
+    field = condition.pop("field", None)
+    if len(condition) != 1:
+        raise where.error("the condition must have one threshold, such as gte: 50", "condition:")
+    ((operator, count),) = condition.items()
+    if operator.upper() not in _COMPARE:
+        raise where.error(f"{operator} is none of gt, gte, lt, lte", operator)
+    if type(count) is not int:
+        raise where.error(f"the threshold {count!r} is no whole number", f"{operator}:")
+    if (field is None) != (told["type"] == "event_count"):
+        raise where.error(f"{told['type']} {'takes no' if field else 'needs a'} field", "condition:")
+    return _COMPARE[operator.upper()], count, field
+
+
+def _known(name: str, where: _Place) -> None:
+    try:
+        kind(name)
+    except ConfigError as error:
+        raise where.error(str(error), name) from error
