@@ -31,6 +31,10 @@ class Watch:
     dashboard: str = "threats"
     countable: bool = True
 
+    @property
+    def window(self):
+        return self.timespan
+
     def esql(self, owner, *, rest):
         whose = (
             f' | WHERE labels.owner == "{owner}"'

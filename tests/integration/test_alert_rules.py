@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -120,8 +121,28 @@ ATTACKS = {
 }
 
 
+def before(hours, **more):
+    """A flow so long before now."""
+    when = datetime.now(UTC) - timedelta(hours=hours)
+    return flow(HOST, PUBLIC, 443, **{"@timestamp": when.isoformat(timespec="milliseconds"), **more})
+
+
+#: The two that compare with what was there before: their documents have times before now.
+CHANGES = {
+    "Egress to a new country": (
+        lambda: [before(0.1, **SWEDEN), *(before(hours, **FRANCE) for hours in (0.2, 30))],
+        lambda: [before(hours, **country) for hours in (0.1, 30) for country in (SWEDEN, FRANCE)],
+    ),
+    "An interface has gone silent": (
+        lambda: [before(3), before(0.1, **{"aws.vpcflow.interface_id": "eni-2"})],
+        lambda: [before(3), before(0.1)],
+    ),
+}
+SWEDEN, FRANCE = ({"destination.geo.country_name": name} for name in ("Sweden", "France"))
+
+
 def test_every_rule_has_a_case():
-    assert ATTACKS.keys() == RULES.keys()
+    assert ATTACKS.keys() | CHANGES.keys() == RULES.keys()
 
 
 def nested(document):
@@ -183,9 +204,11 @@ def value_of(document, name):
     return document if document != {} else None
 
 
-@pytest.mark.parametrize("title", ATTACKS)
+@pytest.mark.parametrize("title", [*ATTACKS, *CHANGES])
 def test_a_rule_speaks_when_it_should_and_else_is_silent(es, stored, title):
-    rule, (planted, harmless) = RULES[title], ATTACKS[title]
+    rule, (planted, harmless) = RULES[title], {**ATTACKS, **CHANGES}[title]
+    if title in CHANGES:
+        planted, harmless = planted(), harmless()
     name = rule.id.replace("-", "")
     attacked, quiet = stored(f"bad{name}", planted), stored(f"good{name}", harmless)
     rows = by_esql(es, rule, attacked)

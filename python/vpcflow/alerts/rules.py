@@ -5,6 +5,10 @@ The rule says which flows, the correlation how many of what, within which time, 
 Thresholds count within fixed pieces of time (one o'clock to two o'clock): a burst over the border of two
 pieces is seen when one of its parts is enough.
 
+Two things Sigma has no words for. A correlation with ``baseline: {look-back: 30d, change: new}`` is about
+groups that were first seen within the last `timespan`; with ``change: gone`` about those that were last seen
+before it.
+
 https://sigmahq.io/sigma-specification/specification/sigma-correlation-rules-specification.html
 """
 
@@ -49,6 +53,8 @@ class Rule:
         threshold: how the number compares, ``(">=", 50)``.
         span: of a piece of time, as Sigma writes it: ``5m``.
         groups: fields that are counted by.
+        change: ``new`` or ``gone``, of groups against what was there in `look_back`; else None.
+        look_back: how far the rule looks back then, ``30d``.
         value: name of the number.
         dashboard: that shows it.
     """
@@ -67,11 +73,18 @@ class Rule:
     groups: tuple[str, ...]
     value: str
     dashboard: str
+    change: str | None = None
+    look_back: str | None = None
 
     @property
     def timespan(self) -> int:
         """Seconds of a piece of time."""
-        return int(self.span[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[self.span[-1]]
+        return _seconds(self.span)
+
+    @property
+    def window(self) -> int:
+        """Seconds that the rule needs to see at once."""
+        return _seconds(self.look_back or self.span)
 
     def esql(self, owner: str | None, *, rest: bool) -> str:
         """Rows of ES|QL: the number, the piece of time, the groups; the largest first."""
@@ -87,13 +100,23 @@ class Rule:
             "value_count": f"COUNT_DISTINCT({counted})",
             "value_sum": f"SUM({counted})",
         }[self.kind]
-        unit = f"{self.span[:-1]} {_UNITS[self.span[-1]]}"
-        by = ", ".join([f"period = DATE_TRUNC({unit}, @timestamp)", *(esql.name(one) for one in self.groups)])
         operator, count = self.threshold
+        unit = f"{self.span[:-1]} {_UNITS[self.span[-1]]}"
+        groups = [esql.name(one) for one in self.groups]
+        if self.change is None:
+            groups = [f"period = DATE_TRUNC({unit}, @timestamp)", *groups]
+            changed = []
+        elif self.change == "new":
+            number += ", period = MIN(@timestamp)"
+            changed = [f"WHERE period >= NOW() - {unit}"]
+        else:
+            number += ", period = MAX(@timestamp)"
+            changed = [f"WHERE period < NOW() - {unit}"]
         commands = [
             f"FROM {_INDEX}",
             *(f"WHERE {where}" for where in wheres if where),
-            f"STATS {self.value} = {number} BY {by}",
+            f"STATS {self.value} = {number} BY {', '.join(groups)}",
+            *changed,
             f"WHERE {self.value} {operator} {count}",
             f"SORT {self.value} DESC",
         ]
@@ -101,7 +124,7 @@ class Rule:
 
     def dsl(self, owner: str | None, *, rest: bool) -> dict[str, Any] | None:
         """Params of a rule on the query DSL: over the whole time that it looks back, in one piece."""
-        if self.kind == "value_count":
+        if self.kind == "value_count" or self.change is not None:
             return None
         query: dict[str, Any] = dsl.compile_filter(self.filter)
         if owner is not None:
@@ -149,9 +172,11 @@ def load(path: Path) -> Rule:
     Raises:
         ConfigError: it can't be used; the message says file, line and why.
     """
-    import yaml
-    from sigma.exceptions import SigmaError
-
+    try:
+        import yaml
+        from sigma.exceptions import SigmaError
+    except ImportError as error:
+        raise ConfigError("alert rules need the package pysigma: pip install 'vpcflow[kibana]'") from error
     try:
         content = path.read_text(encoding="utf-8")
         documents = [one for one in yaml.safe_load_all(content) if one]
@@ -167,6 +192,10 @@ def load(path: Path) -> Rule:
         return _rule(flows, counted, where)
     except SigmaError as error:
         raise where.error(str(error)) from error
+
+
+def _seconds(span: str) -> int:
+    return int(span[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +260,22 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
         groups=groups,
         value={"event_count": "flows", "value_count": "different", "value_sum": "total"}[told["type"]],
         dashboard=counted["dashboard"],
+        **_baseline(counted.get("baseline"), where),
     )
+
+
+def _baseline(told: Any, where: _Place) -> dict[str, str]:
+    if told is None:
+        return {}
+    if not isinstance(told, Mapping) or told.keys() != {"look-back", "change"}:
+        raise where.error(
+            "baseline has look-back and change, such as {look-back: 30d, change: new}", "baseline:"
+        )
+    if told["change"] not in ("new", "gone"):
+        raise where.error(f"change {told['change']} is none of new, gone", "baseline:")
+    if not re.fullmatch(r"[1-9]\d*[smhd]", str(told["look-back"])):
+        raise where.error(f"look-back {told['look-back']} is no time such as 30d", "baseline:")
+    return {"change": told["change"], "look_back": told["look-back"]}
 
 
 def _condition(told: Mapping[str, Any], where: _Place) -> tuple[str, int, str | None]:

@@ -46,6 +46,7 @@ class Alert(Protocol):
         level: Sigma's: ``informational``, ``low``, ``medium``, ``high``, ``critical``.
         false_positives: what else it may be.
         timespan: seconds that a threshold counts over.
+        window: seconds that the query needs to see, `timespan` or more.
         groups: fields that a threshold counts by.
         value: the column with the number that reached the threshold.
         dashboard: the one that shows it, ``threats``.
@@ -65,6 +66,8 @@ class Alert(Protocol):
     def tags(self) -> Sequence[str]: ...
     @property
     def timespan(self) -> int: ...
+    @property
+    def window(self) -> int: ...
     @property
     def groups(self) -> Sequence[str]: ...
     @property
@@ -127,7 +130,7 @@ def _common(alert: Alert, interval: int) -> dict[str, Any]:
     """Each run looks back over the rule's time, the time since the last run, and how late records may be."""
     return {
         "timeField": "@timestamp",
-        "timeWindowSize": -(-(alert.timespan + interval + LATE) // 60),
+        "timeWindowSize": -(-(alert.window + interval + LATE) // 60),
         "timeWindowUnit": "m",
         "aggType": "count",
         "groupBy": "all",
