@@ -183,6 +183,15 @@ def test_the_message_says_what_how_many_where_and_links_to_it(trial):
     assert query == "'destination.port: 22 and labels.owner: \"the lab!'s\"'"
 
 
+def test_before_esql_a_message_is_about_one_group():
+    with Kibana("8.12.2", "trial", api_key=KEY) as stub:
+        bring(stub, Watch())
+        (rule,) = stub.alerting.rules.values()
+    (mail,) = (action["params"] for action in rule["actions"] if "to" in action["params"])
+    assert "source.ip {{alert.id}}, flows {{context.value}}. Some of them:" in mail["message"]
+    assert "@timestamp {{_source.@timestamp}}, source.ip {{_source.source.ip}}" in mail["message"]
+
+
 def test_every_action_waits_between_two_messages(trial):
     bring(trial, Watch())
     for action in stored(trial)["SSH refused often"]["actions"]:

@@ -152,7 +152,8 @@ def _action(
     elif connector.type == "index":
         params = {"documents": [_document(alert, owner)]}
     elif connector.type == "server-log":
-        params = {"level": "warn", "message": f"{subject}: {{{{context.value}}}}"}
+        rows = f"{{{{#context.hits}}}}{_row(alert, kibana)}; {{{{/context.hits}}}}"
+        params = {"level": "warn", "message": f"{subject}: {rows}"}
     elif connector.type == "webhook":
         params = {"body": json.dumps({"title": "{{rule.name}}", "level": alert.level, "text": text})}
     else:
@@ -167,19 +168,30 @@ def _action(
 
 def _message(alert: Alert, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
     """What happened, how many, where, the top five, and where to look. Kibana fills the braces."""
-    plain = [_plain(name) for name in alert.groups]
-    row = ", ".join(f"{name} {{{{_source.{key}}}}}" for name, key in zip(alert.groups, plain, strict=True))
-    value = f"{alert.value} {{{{_source.{_plain(alert.value)}}}}}"
     lines = [
         alert.description,
         "",
-        f"Seen until {{{{date}}}}, within {_span(alert.timespan)}. The first {_TOP}, the largest first:",
-        f"{{{{#context.hits}}}}* {', '.join(filter(None, (row, value)))}",
+        f"Seen until {{{{date}}}}, within {_span(alert.timespan)}. {_where(alert, kibana)}",
+        f"{{{{#context.hits}}}}* {_row(alert, kibana)}",
         "{{/context.hits}}",
         *([f"It may also be: {'; '.join(alert.false_positives)}.", ""] if alert.false_positives else []),
         f"{{{{kibanaBaseUrl}}}}{_link(alert, owner, kibana, rest=rest)}",
     ]
     return "\n".join(lines)
+
+
+def _where(alert: Alert, kibana: Kibana) -> str:
+    """What the rows below it are: Kibana has one message for all groups of ES|QL, and one for each of the DSL."""
+    if kibana.version >= _ESQL:
+        return f"The first {_TOP}, the largest first:"
+    return f"{', '.join(alert.groups)} {{{{alert.id}}}}, {alert.value} {{{{context.value}}}}. Some of them:"
+
+
+def _row(alert: Alert, kibana: Kibana) -> str:
+    """A row of ES|QL with its number, or a document of the DSL."""
+    if kibana.version >= _ESQL:
+        return ", ".join(f"{name} {{{{_source.{_plain(name)}}}}}" for name in (*alert.groups, alert.value))
+    return ", ".join(f"{name} {{{{_source.{name}}}}}" for name in ("@timestamp", *alert.groups))
 
 
 def _document(alert: Alert, owner: Owner | None) -> dict[str, Any]:
