@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from vpcflow.errors import ConfigError
-from vpcflow.query.fields import kind
+from vpcflow.query.fields import has_several, kind
 from vpcflow.query.filters import Filter, pattern
 
 __all__ = ["compile_filter", "name", "text"]
@@ -35,7 +35,8 @@ def name(field: str) -> str:
 
 def text(value: str) -> str:
     """A text as ES|QL has it."""
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = escaped.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     return f'"{escaped}"'
 
 
@@ -65,7 +66,10 @@ def _comparison(field: str, value: Any) -> str:
         case types.SigmaString() if value.contains_special():
             return f"{left} LIKE {text(pattern(value))}"
         case types.SigmaString() | types.SigmaNumber() | types.SigmaBool():
-            return f"{left} == {_value(field, value)}"
+            right = _value(field, value)
+            if has_several(field):  # == is null on several values; one is among them if adding it adds none
+                return f"MV_COUNT(MV_DEDUPE(MV_APPEND({left}, {right}))) == MV_COUNT(MV_DEDUPE({left}))"
+            return f"{left} == {right}"
     raise ConfigError(f"ES|QL has no words for {type(value).__name__.removeprefix('Sigma')} of {field}")
 
 

@@ -8,11 +8,11 @@ parses them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vpcflow.errors import ConfigError
-from vpcflow.query.fields import kind
+from vpcflow.query.checks import check
 
 __all__ = ["Filter", "pattern"]
 
@@ -33,16 +33,33 @@ class Filter:
         """Parses a filter.
 
         Raises:
-            ConfigError: it is none, or names a field that no document has.
+            ConfigError: it is none, names a field that no document has, or compares it in a way that one of the
+                languages can't; or pySigma is not installed.
         """
         self.source = source
         self.tree = _parse(source) if source else None
-        for name in self.fields():
-            kind(name)
+        for field, value in _comparisons(self.tree):
+            check(field, value)
 
     def fields(self) -> list[str]:
         """The fields that it asks for, each once."""
-        return list(dict.fromkeys(_fields(self.tree)))
+        return list(dict.fromkeys(field for field, _ in _comparisons(self.tree)))
+
+    def narrowed(self, fields: Sequence[str], keys: Sequence[Sequence[Any]]) -> Filter:
+        """The same for documents that are in one of some groups.
+
+        Args:
+            fields: that the groups are of.
+            keys: of each group its values, in the order of the fields.
+        """
+        from sigma.conditions import ConditionAND
+
+        groups = [{field: _plain(value) for field, value in zip(fields, key, strict=True)} for key in keys]
+        both = Filter(groups)
+        if self.tree is not None:
+            both.tree = ConditionAND([self.tree, both.tree])
+            both.source = {"these": self.source, "groups": groups, "condition": "these and groups"}
+        return both
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Filter) and self.source == other.source
@@ -55,8 +72,11 @@ class Filter:
 
 
 def _parse(source: Any) -> Any:
-    from sigma.exceptions import SigmaError
-    from sigma.rule import SigmaDetections
+    try:
+        from sigma.exceptions import SigmaError
+        from sigma.rule import SigmaDetections
+    except ImportError as error:
+        raise ConfigError("filters need the package pysigma: pip install 'vpcflow[kibana]'") from error
 
     named = isinstance(source, Mapping) and "condition" in source
     detections = dict(source) if named else {_NAME: source, "condition": _NAME}
@@ -70,15 +90,20 @@ def _parse(source: Any) -> Any:
         ) from error
 
 
-def _fields(node: Any) -> Iterator[str]:
+def _comparisons(node: Any) -> Iterator[tuple[str, Any]]:
     if node is None:
         return
     if (name := getattr(node, "field", None)) is not None:
-        yield name
+        yield name, node.value
     elif not hasattr(node, "args"):
         raise ConfigError(f"the filter looks for {getattr(node, 'value', node)} in no field; name one")
     for part in getattr(node, "args", []):
-        yield from _fields(part)
+        yield from _comparisons(part)
+
+
+def _plain(value: Any) -> Any:
+    """A value that stands for itself: signs that Sigma takes for wildcards get a backslash."""
+    return re.sub(r"([\\*?])", r"\\\1", value) if isinstance(value, str) else value
 
 
 def pattern(value: Any) -> str:

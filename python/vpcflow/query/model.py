@@ -9,6 +9,16 @@ As people write it (YAML)::
               {share: {aws.vpcflow.action: REJECT}, as: rejected}]
     order_by: -bytes                  # a number's name; with - the largest first, as without order_by
     limit: 10
+
+What it means, in every language alike:
+
+* A condition on a field that a document lacks is false, and ``not`` makes it true. Values compare by case.
+  Of a field with several values, such as ``related.ip``, one must be equal.
+* Groups are of documents that have all their fields. A document with several values is in several groups.
+* Groups without a limit of their own are ranked together and `limit` of them stay; each with a limit is ranked
+  within those before it. The rank is that of the whole group, over all its time, equal ones by their values.
+* Time buckets begin at multiples of their length in UTC, split what has stayed, and are left out when empty.
+* A sum of nothing is 0; a share of nothing is None. Different values are exact up to 40,000 a group.
 """
 
 from __future__ import annotations
@@ -16,17 +26,33 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
 
 from vpcflow.errors import ConfigError
 from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 
-__all__ = ["Group", "Metric", "Query"]
+__all__ = ["Group", "Having", "Metric", "Period", "Query"]
 
 _KEYS = ("filter", "group_by", "bucket", "metrics", "order_by", "limit")
 _BUCKET = re.compile(r"auto|[1-9]\d*[smhd]")
 _NUMBERS = ("long", "double")
+
+
+class Period(NamedTuple):
+    """From `start` on and before `end`, both with a zone."""
+
+    start: datetime
+    end: datetime
+
+
+class Having(NamedTuple):
+    """What a number must be for its group to be there: ``Having("flows", ">=", 50)``."""
+
+    name: str
+    operator: Literal[">", ">=", "<", "<="]
+    value: int | float | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +68,14 @@ class Metric:
     """One number of each group.
 
     Attributes:
-        kind: ``share`` is the part of the documents that `filter` holds for, from 0 to 1.
+        kind: ``share`` is the part of the documents that `filter` holds for, from 0 to 1; ``first`` and ``last``
+            are the times of the first document and the last, which rules ask for and no short form.
         name: of the number.
         field: of ``sum`` and ``distinct``.
         filter: of ``share``.
     """
 
-    kind: Literal["count", "sum", "distinct", "share"]
+    kind: Literal["count", "sum", "distinct", "share", "first", "last"]
     name: str
     field: str | None = None
     filter: Filter | None = None
@@ -61,7 +88,8 @@ class Query:
     Attributes:
         group_by: the ones without a limit of their own make one group together, `limit` of them.
         bucket: length of time buckets, ``auto`` for what suits the period; None for no buckets.
-        order_by: name of a number, ``-`` before it for the largest first.
+        order_by: name of a number, ``-`` before it for the largest first; by default the first number, so.
+        having: what numbers must be.
     """
 
     filter: Filter
@@ -70,6 +98,7 @@ class Query:
     metrics: tuple[Metric, ...] = ()
     order_by: str | None = None
     limit: int | None = None
+    having: tuple[Having, ...] = ()
 
     @classmethod
     def parse(cls, content: Any) -> Query:
@@ -90,6 +119,10 @@ class Query:
         if bucket is not None and not _BUCKET.fullmatch(str(bucket)):
             raise ConfigError(f"bucket {bucket!r} is neither auto nor a length such as 5m or 1h")
         names = [metric.name for metric in metrics]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"metrics: two numbers have the same name ({', '.join(names)}); give them others with as"
+            )
         if order_by is not None and str(order_by).removeprefix("-") not in names:
             raise ConfigError(f"order_by {order_by!r} is none of {', '.join(names)}")
         groups = tuple(_group(one) for one in _list(content, "group_by"))

@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["connect"]
 
+# An address as 32 digits, IPv4 as IPv6 has it: what sorts and compares as addresses do. What stands for :: is as
+# many groups as are missing.
+_IP_HEX = """
+CREATE MACRO ip_hex(ip) AS CASE
+  WHEN contains(ip, ':') THEN array_to_string(list_transform(
+    list_concat(
+      list_filter(string_split(split_part(ip, '::', 1), ':'), lambda g: g <> ''),
+      list_transform(range(8 - len(list_filter(string_split(ip, ':'), lambda g: g <> ''))), lambda n: '0'),
+      list_filter(string_split(split_part(ip, '::', 2), ':'), lambda g: g <> '')),
+    lambda g: lpad(lower(g), 4, '0')), '')
+  ELSE '00000000000000000000ffff'
+    || array_to_string(list_transform(string_split(ip, '.'), lambda g: printf('%02x', CAST(g AS INTEGER))), '')
+END
+"""
+
 # What a column is that no file has, by its Elasticsearch type; the others are text.
 _TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "long": "BIGINT"}
 
@@ -91,6 +106,7 @@ def _make_view(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
     connection.execute(
         f"CREATE VIEW flows AS SELECT {columns} FROM (SELECT {inner} FROM {files})"  # noqa: S608 - names only
     )
+    connection.execute(_IP_HEX)
 
 
 def _name(column: str) -> str:

@@ -1,0 +1,130 @@
+"""Steps in DuckDB's SQL, over a Parquet store."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from vpcflow.query.answer import Engine, Step
+from vpcflow.query.fields import has_several, kind
+from vpcflow.query.model import Metric
+from vpcflow.query.sql import column, compile_filter, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["compile_step", "engine"]
+
+
+def engine(connection: duckdb.DuckDBPyConnection) -> Engine:
+    """Asks a store: a connection of `vpcflow.query.store.connect`."""
+    described = connection.execute("SELECT column_name FROM (DESCRIBE flows)").fetchall()
+    columns = frozenset(str(row[0]) for row in described)
+
+    def ask(step: Step) -> list[tuple[Any, ...]]:
+        from vpcflow.query.rows import run
+
+        rows = run(connection, compile_step(step, columns)).rows
+        dates = _dates(step)
+        return [tuple(_date(value) if at in dates else value for at, value in enumerate(row)) for row in rows]
+
+    return ask
+
+
+def compile_step(step: Step, columns: Container[str]) -> str:
+    """The statement; its columns are those of the step, in their order. Times are milliseconds.
+
+    Args:
+        step: what is asked.
+        columns: those that the view has.
+    """
+    keys = [f"k{at}" for at in range(len(step.fields))]
+    if step.bucket:
+        keys.insert(0, "bucket")
+    inner = []
+    if step.bucket:
+        each = step.bucket * 1000
+        inner.append(f'epoch_ms("@timestamp") // {each} * {each} AS bucket')
+    for at, field in enumerate(step.fields):
+        left = column(field, columns)
+        left = f"unnest({left})" if has_several(field) else left
+        inner.append(f"{f'epoch_ms({left})' if kind(field) == 'date' else left} AS k{at}")
+    inner += [f"{_input(metric, columns)} AS i{at}" for at, metric in enumerate(step.metrics)]
+    wheres = [compile_filter(step.filter, columns), *_period(step, columns)]
+    wheres += [f"{column(field, columns)} IS NOT NULL" for field in step.fields]
+    where = " AND ".join(f"({one})" for one in wheres if one)
+    flows = f"SELECT {', '.join(inner)} FROM flows" + (f" WHERE {where}" if where else "")  # noqa: S608
+    numbers = [f"{_number(at, metric)} AS n{at}" for at, metric in enumerate(step.metrics)]
+    statement = f"SELECT {', '.join([*keys, *numbers])} FROM ({flows})"  # noqa: S608 - values are literals
+    statement += f" GROUP BY {', '.join(keys)}" if keys else ""
+    places = {metric.name: f"n{at}" for at, metric in enumerate(step.metrics)}
+    having = [f"{places[one.name]} {one.operator} {_plain(one.value)}" for one in step.having]
+    statement += f" HAVING {' AND '.join(having)}" if having else ""
+    if step.order is not None and step.limit is not None and keys:
+        by, down = step.order
+        equal = [
+            f"ip_hex(k{at})" if kind(field) == "ip" else f"k{at}" for at, field in enumerate(step.fields)
+        ]
+        order = [f"{places[by]} {'DESC' if down else 'ASC'} NULLS LAST", *equal]
+        statement += f" ORDER BY {', '.join(order)} LIMIT {step.limit}"
+    return statement
+
+
+def _input(metric: Metric, columns: Container[str]) -> str:
+    match metric.kind:
+        case "count":
+            return "1"
+        case "share":
+            condition = "" if metric.filter is None else compile_filter(metric.filter, columns)
+            return f"coalesce({condition or 'true'}, false)"
+        case "first" | "last":
+            return 'epoch_ms("@timestamp")'
+    return column(metric.field or "@timestamp", columns)
+
+
+def _number(at: int, metric: Metric) -> str:
+    match metric.kind:
+        case "count":
+            return "count(*)"
+        case "sum":
+            total = f"coalesce(sum(i{at}), 0)"
+            return total if kind(metric.field or "") == "double" else f"CAST({total} AS BIGINT)"
+        case "distinct" if has_several(metric.field or ""):
+            return f"coalesce(len(list_distinct(flatten(list(i{at}) FILTER (i{at} IS NOT NULL)))), 0)"
+        case "distinct":
+            return f"count(DISTINCT i{at})"
+        case "share":
+            return f"count(*) FILTER (i{at}) / nullif(count(*), 0)"
+        case "first":
+            return f"min(i{at})"
+        case "last":
+            return f"max(i{at})"
+
+
+def _period(step: Step, columns: Container[str]) -> list[str]:
+    """The period, and the days that it touches: a store is divided by day."""
+    if step.period is None:
+        return []
+    start, end = (moment.astimezone(UTC) for moment in step.period)
+    times = [
+        f'"@timestamp" >= TIMESTAMPTZ {literal(start.isoformat())}',
+        f'"@timestamp" < TIMESTAMPTZ {literal(end.isoformat())}',
+    ]
+    days = [f"date BETWEEN DATE '{start:%Y-%m-%d}' AND DATE '{end:%Y-%m-%d}'"] if "date" in columns else []
+    return [*days, *times]
+
+
+def _plain(value: float | datetime) -> str:
+    return str(int(value.timestamp() * 1000)) if isinstance(value, datetime) else str(value)
+
+
+def _dates(step: Step) -> set[int]:
+    kinds = ["date"] if step.bucket else []
+    kinds += [kind(field) for field in step.fields]
+    kinds += ["date" if metric.kind in ("first", "last") else "" for metric in step.metrics]
+    return {at for at, one in enumerate(kinds) if one == "date"}
+
+
+def _date(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
