@@ -1,14 +1,16 @@
-"""The table ``[kibana]`` of ``vpcflow.toml``::
+"""The table ``[kibana]`` of ``vpcflow.toml``.
 
-[kibana]
-url = "https://kibana.example.com:5601"
-space = "network"
+::
 
-[kibana.connectors.mail]
-type = "email"
-from = "vpcflow@example.com"
-host = "smtp.example.com"
-to = ["network-team@example.com"]
+    [kibana]
+    url = "https://kibana.example.com:5601"
+    space = "network"
+
+    [kibana.connectors.mail]
+    type = "email"
+    from = "vpcflow@example.com"
+    host = "smtp.example.com"
+    to = ["network-team@example.com"]
 """
 
 from __future__ import annotations
