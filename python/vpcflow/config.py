@@ -14,19 +14,10 @@
     health_file = "/run/vpcflow/health.json"
     metrics = "127.0.0.1:9464"
 
-    [kibana]
-    url = "https://kibana.example.com:5601"
-    space = "network"
-
-    [kibana.connectors.mail]
-    type = "email"
-    from = "vpcflow@example.com"
-    host = "smtp.example.com"
-    to = ["network-team@example.com"]
-
-``[kibana]`` is for ``vpcflow setup``. Every other key is an option of ``vpcflow index`` with ``_`` for ``-``;
-the tables only put in order what belongs together. An option on the command line goes before the file.
-Secrets have no place in it: they come from the environment, or from files that it names.
+The table ``[kibana]`` is for ``vpcflow setup``: see `vpcflow.kibana.config`. Every other key is an option of
+``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs together. An option on the
+command line goes before the file. Secrets have no place in it: they come from the environment, or from files
+that it names.
 """
 
 from __future__ import annotations
@@ -34,14 +25,13 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vpcflow.errors import ConfigError
 
-__all__ = ["TABLES", "KibanaConfig", "kibana", "load"]
+__all__ = ["TABLES", "load"]
 
 #: The options that each table holds.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -59,9 +49,6 @@ TABLES: dict[str, tuple[str, ...]] = {
     "service": ("health_file", "metrics"),
 }  # fmt: skip
 
-#: What other commands read.
-_OTHERS = ("kibana",)
-
 _LISTS = frozenset({"sources", "tags", "accounts", "regions", "log_streams"})
 
 
@@ -72,10 +59,15 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         ConfigError: the file can't be read, is not TOML, or has a table, key or value that means nothing.
     """
     where = os.fspath(path)
-    content = _content(path)
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{where}: {error.strerror}; give the path of a vpcflow.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: is not TOML: {error}") from error
     options: dict[str, Any] = {}
     for name, table in content.items():
-        if name in _OTHERS:
+        if name == "kibana":
             continue
         if name not in TABLES:
             raise ConfigError(f"{where}: [{name}] is no table of it{_meant(name, list(TABLES))}")
@@ -86,58 +78,6 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
                 raise ConfigError(f"{where}: [{name}] has no {key}{_elsewhere(key, name)}")
             options[key] = _value(where, f"[{name}] {key}", key, value)
     return options
-
-
-@dataclass(frozen=True, slots=True)
-class KibanaConfig:
-    """What ``vpcflow setup`` takes from a file.
-
-    Attributes:
-        url: of Kibana.
-        space: to set up.
-        connectors: the tables ``[kibana.connectors.<name>]`` by name, as they are written.
-        owners: of flows; alerts on theirs go to them. None when there is no file.
-        where: the file, for messages.
-    """
-
-    url: str | None = None
-    space: str | None = None
-    connectors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    owners: Sequence[Any] | None = ()
-    where: str = "vpcflow.toml"
-
-
-def kibana(path: str | os.PathLike[str]) -> KibanaConfig:
-    """The table ``[kibana]`` of a file.
-
-    Raises:
-        ConfigError: the file can't be read, is not TOML, or the table has a key or value that means nothing.
-    """
-    load(path)  # the rest of the file is right, too
-    where = os.fspath(path)
-    table = _content(path).get("kibana", {})
-    known = ("url", "space", "connectors")
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{where}: kibana must be a table, [kibana]")
-    for key, value in table.items():
-        if key not in known:
-            raise ConfigError(f"{where}: [kibana] has no {key}{_meant(key, known)}")
-        if key == "connectors":
-            if not isinstance(value, Mapping) or not all(isinstance(one, Mapping) for one in value.values()):
-                raise ConfigError(f"{where}: [kibana] connectors are tables, [kibana.connectors.NAME]")
-        elif not isinstance(value, str) or not value:
-            raise ConfigError(f"{where}: [kibana] {key} must be a text")
-    return KibanaConfig(table.get("url"), table.get("space"), table.get("connectors", {}), where=where)
-
-
-def _content(path: str | os.PathLike[str]) -> dict[str, Any]:
-    where = os.fspath(path)
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{where}: {error.strerror}; give the path of a vpcflow.toml") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where}: is not TOML: {error}") from error
 
 
 def _value(where: str, what: str, key: str, value: Any) -> Any:

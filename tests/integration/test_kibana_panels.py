@@ -1,7 +1,8 @@
 """Every panel that ships, asked of a real Elasticsearch as Lens would ask it, over a made-up day of flows.
 
 Lens makes its requests in the browser, from the columns of a panel; `request` does the same here: what groups
-becomes a bucket aggregation within the one before, numbers become metrics in the innermost, filters are KQL.
+becomes a bucket aggregation within the one before, numbers become metrics in the innermost, filters are KQL. Where several fields make
+one group, the first stands for them: the tests' server has no `multi_terms`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ import pytest
 
 import vpcflow
 from vpcflow import demo
+from vpcflow.alerts.rules import load_all
 from vpcflow.elastic.template import data_stream
-from vpcflow.kibana.assets import saved_objects
+from vpcflow.kibana.assets import folder, saved_objects
 from vpcflow.kibana.build.needs import need
+from vpcflow.kibana.build.panels import load
+from vpcflow.query import dsl, esql
+from vpcflow.query import kql as kql_language
 
 PANELS = [
     pytest.param(panel, id=f"{one['id']}-{panel['panelIndex']}")
@@ -138,3 +143,28 @@ def test_numbers_of_the_day(es, stream):
     assert scan["key"] == "198.51.100.23"
     sources = asked("Big egress")["aggregations"]["group-0"]["buckets"]
     assert "203.0.113.200" in {pair["key"] for source in sources for pair in source["group-1"]["buckets"]}
+
+
+def filters():
+    """Every filter of a panel, of a share, of a saved search and of a rule."""
+    for path in sorted((folder() / "dashboards").glob("*.yml")):
+        board = load(path)
+        queries = [panel.query for panel in board.panels if panel.query]
+        for query in [*queries, *([board.search.query] if board.search else [])]:
+            yield query.filter
+            yield from (metric.filter for metric in query.metrics if metric.filter)
+    yield from (rule.filter for rule in load_all(folder() / "rules"))
+
+
+def test_a_filter_finds_the_same_flows_in_every_language(es, stream):
+    asked = {repr(one): one for one in filters() if one.tree is not None}
+    assert len(asked) > 25
+    found = {}
+    for name, one in asked.items():
+        by_dsl = es.count(index=stream, query=dsl.compile_filter(one))["count"]
+        by_kql = es.count(index=stream, query=kql(kql_language.compile_filter(one)))["count"]
+        query = f"FROM {stream} | WHERE {esql.compile_filter(one)} | STATS flows = COUNT(*) | LIMIT 1"
+        ((by_esql,),) = es.esql.query(query=query).body["values"]
+        assert by_dsl == by_kql == by_esql, name
+        found[name] = by_dsl
+    assert sum(number > 0 for number in found.values()) > 10

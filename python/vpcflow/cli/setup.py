@@ -12,9 +12,9 @@ from vpcflow.errors import ConfigError
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
     from vpcflow.cli.setup_report import Report
-    from vpcflow.config import KibanaConfig
     from vpcflow.elastic.template import Options
     from vpcflow.kibana.changes import Section
+    from vpcflow.kibana.config import KibanaConfig
     from vpcflow.kibana.setup import Wishes
 
 __all__ = ["setup"]
@@ -204,9 +204,9 @@ def _wanted(
 
 
 def _configuration(path: str | None) -> KibanaConfig:
-    from vpcflow.config import KibanaConfig, kibana
+    from vpcflow.kibana.config import KibanaConfig, read
 
-    return kibana(path) if path else KibanaConfig(owners=None)
+    return read(path) if path else KibanaConfig()
 
 
 def _wishes(parts: tuple[str, ...], config: KibanaConfig, *, keep_edits: bool, remove: bool) -> Wishes:

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
     from requests import Response, Session
 
-__all__ = ["FLOOR", "Answer", "ForbiddenError", "Kibana", "connect", "message", "public_url"]
+__all__ = ["FLOOR", "NEWEST", "Answer", "ForbiddenError", "Kibana", "connect", "message", "public_url"]
 
 #: The first version whose dashboards, rules and connectors are as the assets want them.
 FLOOR = (8, 11)
+
+#: The last major version whose contract is known. A newer one may take the same, and says where it doesn't.
+NEWEST = 9
 
 #: What a proxy or a busy Kibana answers, and what passes.
 _PASSING = (429, 502, 503, 504)

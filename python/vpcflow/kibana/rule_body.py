@@ -181,7 +181,7 @@ def _message(alert: Alert, owner: Owner | None, kibana: Kibana, *, rest: bool) -
 
 
 def _where(alert: Alert, kibana: Kibana) -> str:
-    """What the rows below it are: Kibana has one message for all groups of ES|QL, and one for each of the DSL."""
+    """What the rows below are: a message is about all groups with ES|QL, about one with the DSL."""
     if kibana.version >= _ESQL:
         return f"The first {_TOP}, the largest first:"
     return f"{', '.join(alert.groups)} {{{{alert.id}}}}, {alert.value} {{{{context.value}}}}. Some of them:"

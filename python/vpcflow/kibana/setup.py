@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vpcflow.errors import SinkError
 from vpcflow.kibana import connectors, objects, rules
 from vpcflow.kibana.changes import Section
-from vpcflow.kibana.client import ForbiddenError
+from vpcflow.kibana.client import NEWEST, ForbiddenError
 
 if TYPE_CHECKING:
     from vpcflow.kibana.client import Kibana
@@ -62,6 +62,15 @@ def prepare(kibana: Kibana, wishes: Wishes) -> dict[str, Section]:
             "dashboards": lambda: objects.prepare_removal(kibana, keep_edits=wishes.keep_edits),
         }
         return {part: _section(look) for part, look in removals.items() if part in wishes.parts}
+    sections = _prepare(kibana, wishes)
+    if kibana.version[0] > NEWEST:
+        number = ".".join(map(str, kibana.version))
+        note = f"Kibana {number} is newer than what this vpcflow knows ({NEWEST}): look at what it made"
+        next(iter(sections.values())).notes.append(note)
+    return sections
+
+
+def _prepare(kibana: Kibana, wishes: Wishes) -> dict[str, Section]:
     sections: dict[str, Section] = {}
     usable: Iterable[Connector] = ()
     if "dashboards" in wishes.parts:
