@@ -161,7 +161,7 @@ def _in_order(row: tuple[Any, ...], fields: Sequence[str], order: Sequence[str])
     return (*(values[field] for field in order), *row[len(fields) :])
 
 
-def _rank(number: Any, down: bool) -> tuple[bool, Any]:  # noqa: FBT001
+def _rank(number: Any, down: bool) -> tuple[bool, Any]:
     if number is None:
         return (True, 0)
     value = number if isinstance(number, int | float) else number.timestamp()

@@ -13,7 +13,7 @@ __all__ = ["check"]
 _NUMBERS = ("long", "double")
 
 
-def check(field: str, value: Any) -> None:
+def check(field: str, value: Any) -> None:  # noqa: PLR0912 - one for each type of value
     """Refuses a comparison that one of the languages can't make, or makes differently.
 
     Args:

@@ -1,6 +1,7 @@
-"""Steps in ES|QL, from Elasticsearch 8.11 on: https://www.elastic.co/docs/reference/query-languages/esql
+"""Steps in ES|QL, from Elasticsearch 8.11 on.
 
 It has what 8.11's technical preview had: no ``WHERE`` within ``STATS``, no ``BUCKET``, no ``MV_CONTAINS``.
+https://www.elastic.co/docs/reference/query-languages/esql
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ class Filter:
         """Parses a filter.
 
         Raises:
-            ConfigError: it is none, names a field that no document has, or compares it in a way that one of the
-                languages can't; or pySigma is not installed.
+            ConfigError: it is none, names a field that no document has, or compares it in a way that one of
+                the languages can't; or pySigma is not installed.
         """
         self.source = source
         self.tree = _parse(source) if source else None

@@ -15,8 +15,9 @@ What it means, in every language alike:
 * A condition on a field that a document lacks is false, and ``not`` makes it true. Values compare by case.
   Of a field with several values, such as ``related.ip``, one must be equal.
 * Groups are of documents that have all their fields. A document with several values is in several groups.
-* Groups without a limit of their own are ranked together and `limit` of them stay; each with a limit is ranked
-  within those before it. The rank is that of the whole group, over all its time, equal ones by their values.
+* Groups without a limit of their own are ranked together and `limit` of them stay; each with a limit is
+  ranked within those before it. The rank is that of the whole group, over all its time; equal ones go by
+  their values.
 * Time buckets begin at multiples of their length in UTC, split what has stayed, and are left out when empty.
 * A sum of nothing is 0; a share of nothing is None. Different values are exact up to 40,000 a group.
 """
@@ -68,8 +69,8 @@ class Metric:
     """One number of each group.
 
     Attributes:
-        kind: ``share`` is the part of the documents that `filter` holds for, from 0 to 1; ``first`` and ``last``
-            are the times of the first document and the last, which rules ask for and no short form.
+        kind: ``share`` is the part of the documents that `filter` holds for, from 0 to 1; ``first``
+            and ``last`` are the times of the first document and the last, for rules alone.
         name: of the number.
         field: of ``sum`` and ``distinct``.
         filter: of ``share``.

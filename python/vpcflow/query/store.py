@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["connect"]
 
-# An address as 32 digits, IPv4 as IPv6 has it: what sorts and compares as addresses do. What stands for :: is as
-# many groups as are missing.
+# An address as 32 digits, IPv4 as IPv6 has it: what sorts and compares as addresses do. What stands for ::
+# is as many groups as are missing.
 _IP_HEX = """
 CREATE MACRO ip_hex(ip) AS CASE
   WHEN contains(ip, ':') THEN array_to_string(list_transform(
@@ -27,8 +27,8 @@ CREATE MACRO ip_hex(ip) AS CASE
       list_transform(range(8 - len(list_filter(string_split(ip, ':'), lambda g: g <> ''))), lambda n: '0'),
       list_filter(string_split(split_part(ip, '::', 2), ':'), lambda g: g <> '')),
     lambda g: lpad(lower(g), 4, '0')), '')
-  ELSE '00000000000000000000ffff'
-    || array_to_string(list_transform(string_split(ip, '.'), lambda g: printf('%02x', CAST(g AS INTEGER))), '')
+  ELSE '00000000000000000000ffff' || array_to_string(
+    list_transform(string_split(ip, '.'), lambda g: printf('%02x', CAST(g AS INTEGER))), '')
 END
 """
 
