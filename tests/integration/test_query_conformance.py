@@ -24,9 +24,10 @@ from vpcflow.elastic import setup
 from vpcflow.elastic.reader import Reader
 from vpcflow.elastic.template import data_stream
 from vpcflow.kibana.assets import folder
-from vpcflow.query import engine_dsl, engine_esql, engine_sql
+from vpcflow.query import engine_dsl, engine_esql, engine_sql, kql
 from vpcflow.query.answer import answer
 from vpcflow.query.fields import has_several, kind
+from vpcflow.query.filters import Filter
 from vpcflow.query.model import Period, Query
 from vpcflow.query.store import connect
 
@@ -62,8 +63,9 @@ FILTERS = {
     "all of IPv6": {"source.ip|cidr": "::/0"},
     "a beginning": {"aws.vpcflow.interface_id|startswith": "eni-0a"},
     "a part": {"log.file.path|contains": "T12"},
-    "an end": {"log.file.path|endswith": "0Z_*.log.gz"},
+    "an end": {"log.file.path|endswith": "0Z_*.log"},
     "signs that are special elsewhere": {"log.file.path|contains": ['%_"', "\\\\", "'"]},
+    "signs that stand for themselves": {"log.file.path": ["a\\*b", "c\\?d", "e%_f\\\\g"]},
     "a field that is there": {"source.ip|exists": True},
     "a field that isn't": {"source.ip|exists": False},
     "null": {"aws.vpcflow.instance_id": None},
@@ -156,7 +158,22 @@ def complete(document: dict) -> dict:
     """With the fields that vpcflow would write beside those given."""
     more = {"event.action": document["aws.vpcflow.action"]} if "aws.vpcflow.action" in document else {}
     more |= {"source.bytes": document["network.bytes"]} if "network.bytes" in document else {}
+    if "source.ip" in document:
+        more["related.ip"] = [document["source.ip"], document["destination.ip"]]
     return document | more
+
+
+def hourly(bucket: Path) -> list[Path]:
+    """The day's files, those of an hour and a flow log in one: a store of 72 parts is read sooner than one of 864."""
+    hours: dict[str, list[str]] = {}
+    for file in demo.generate(DAY.date(), lines=FLOWS):
+        flow_log, _, rest = file.key.rpartition("/")[2].partition("_20261123T")
+        header, *lines = file.lines
+        hours.setdefault(f"{flow_log}_20261123T{rest[:2]}00Z_0a1b2c3d.log", [header]).extend(lines)
+    bucket.mkdir()
+    for name, lines in hours.items():
+        (bucket / name).write_text("".join(f"{line}\n" for line in lines))
+    return sorted(bucket.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +186,12 @@ def reader(elasticsearch_url):
 def day(elasticsearch_url, es, reader, tmp_path_factory):
     """The engines over the whole day, by name."""
     root = tmp_path_factory.mktemp("conformance")
-    files = demo.write(root / "bucket", DAY.date(), lines=FLOWS)
+    files = hourly(root / "bucket")
     planted = [complete(one) for bad, good in ATTACKS.values() for one in bad + good]
+    planted += [
+        {"@timestamp": "2026-11-23T12:00:00.000Z", "log.file.path": path, "event.action": "ACCEPT"}
+        for path in ("a*b", "aXb", "c?d", "cXd", "e%_f\\g", "eXXf\\g", "'quoted\"", "line\nline")
+    ]
     vpcflow.index(files, to=root / "store")
     plant(planted, root / "store", "planted")
     vpcflow.index(files, to=elasticsearch_url, namespace="conformance")
@@ -213,10 +234,19 @@ def test_filters(day, name):
     everything = same(day, Query.parse({"filter": FILTERS[name], "metrics": COUNT}))
     nothing = {
         "the case of letters",
-        "signs that are special elsewhere",
         "a field that no flow of the day has",
     }
     assert (everything.rows == [(0,)]) == (name in nothing), found
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_in_kql(day, es, name):
+    """By the server's own parser of the language, which stands in for Kibana's."""
+    counted = same(day, Query.parse({"filter": FILTERS[name], "metrics": COUNT})).rows[0][0]
+    start, end = (moment.isoformat() for moment in WHOLE)
+    period = {"range": {"@timestamp": {"gte": start, "lt": end}}}
+    query = {"bool": {"filter": [period, {"kql": {"query": kql.compile_filter(Filter(FILTERS[name]))}}]}}
+    assert es.count(index=data_stream("conformance"), query=query)["count"] == counted
 
 
 @pytest.mark.parametrize("name", QUERIES)

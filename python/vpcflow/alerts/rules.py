@@ -176,7 +176,7 @@ def load(path: Path) -> Rule:
         import yaml
         from sigma.exceptions import SigmaError
     except ImportError as error:
-        raise ConfigError("alert rules need the package pysigma: pip install 'vpcflow[kibana]'") from error
+        raise ConfigError("alert rules need the package pysigma: pip install 'vpcflow[rules]'") from error
     try:
         content = path.read_text(encoding="utf-8")
         documents = [one for one in yaml.safe_load_all(content) if one]
@@ -221,6 +221,8 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
     SigmaRule.from_dict(dict(flows))
     correlation = SigmaCorrelationRule.from_dict(dict(counted))
     told = counted["correlation"]
+    if correlation.timespan.spec[-1] not in _UNITS:
+        raise where.error(f"timespan {told['timespan']} is not in s, m, h or d", "timespan:")
     if told["type"] not in _TYPES:
         raise where.error(f"type {told['type']} is none of {', '.join(_TYPES)}", "type:")
     if told.get("rules") != [flows.get("name")]:

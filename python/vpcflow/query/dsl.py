@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vpcflow.errors import ConfigError
-from vpcflow.query.filters import Filter, pattern
+from vpcflow.query.filters import Filter, pattern, plain
 
 __all__ = ["compile_filter"]
 
@@ -43,7 +43,7 @@ def _comparison(field: str, value: Any) -> dict[str, Any]:
         case types.SigmaString() if value.contains_special():
             return {"wildcard": {field: pattern(value)}}
         case types.SigmaString() | types.SigmaNumber() | types.SigmaBool() | types.SigmaCIDRExpression():
-            plain = getattr(value, "number", getattr(value, "boolean", getattr(value, "cidr", None)))
-            return {"term": {field: str(value) if plain is None else plain}}
+            other = getattr(value, "number", getattr(value, "boolean", getattr(value, "cidr", None)))
+            return {"term": {field: plain(value) if other is None else other}}
     what = type(value).__name__.removeprefix("Sigma")
     raise ConfigError(f"the query DSL has no words for {what} of {field}")

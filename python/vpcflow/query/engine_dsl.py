@@ -37,7 +37,6 @@ def engine(client: Elasticsearch, where: str, index: str = "logs-aws.vpcflow-*")
 
     def ask(step: Step) -> list[tuple[Any, ...]]:
         from elasticsearch import ApiError, TransportError
-
         from vpcflow.elastic.client import explain
 
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from vpcflow.errors import ConfigError
 from vpcflow.query.fields import has_several, kind
-from vpcflow.query.filters import Filter, pattern
+from vpcflow.query.filters import Filter, pattern, plain
 
 __all__ = ["compile_filter", "name", "text"]
 
@@ -74,12 +74,12 @@ def _comparison(field: str, value: Any) -> str:
 
 
 def _value(field: str, value: Any) -> str:
-    plain = str(getattr(value, "number", getattr(value, "boolean", value)))
+    written = plain(value)
     match kind(field):
         case "ip":
-            return f"TO_IP({text(plain)})"
+            return f"TO_IP({text(written)})"
         case "long" | "double":
-            return plain
+            return written
         case "boolean":
-            return plain.lower()
-    return text(plain)
+            return written.lower()
+    return text(written)

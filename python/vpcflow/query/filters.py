@@ -14,7 +14,7 @@ from typing import Any
 from vpcflow.errors import ConfigError
 from vpcflow.query.checks import check
 
-__all__ = ["Filter", "pattern"]
+__all__ = ["Filter", "pattern", "plain"]
 
 _NAME = "selection"
 
@@ -76,7 +76,7 @@ def _parse(source: Any) -> Any:
         from sigma.exceptions import SigmaError
         from sigma.rule import SigmaDetections
     except ImportError as error:
-        raise ConfigError("filters need the package pysigma: pip install 'vpcflow[kibana]'") from error
+        raise ConfigError("filters need the package pysigma: pip install 'vpcflow[rules]'") from error
 
     named = isinstance(source, Mapping) and "condition" in source
     detections = dict(source) if named else {_NAME: source, "condition": _NAME}
@@ -104,6 +104,13 @@ def _comparisons(node: Any) -> Iterator[tuple[str, Any]]:
 def _plain(value: Any) -> Any:
     """A value that stands for itself: signs that Sigma takes for wildcards get a backslash."""
     return re.sub(r"([\\*?])", r"\\\1", value) if isinstance(value, str) else value
+
+
+def plain(value: Any) -> str:
+    """What a value of pySigma's without wildcards is equal to, as text; its own `str` escapes ``*`` again."""
+    if hasattr(value, "s"):
+        return "".join(value.s)
+    return str(getattr(value, "number", getattr(value, "boolean", value)))
 
 
 def pattern(value: Any) -> str:

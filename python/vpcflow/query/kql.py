@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from vpcflow.errors import ConfigError
-from vpcflow.query.filters import Filter
+from vpcflow.query.filters import Filter, plain
 
 __all__ = ["compile_filter"]
 
@@ -69,7 +69,7 @@ def _text(value: Any) -> str:
     from sigma.types import SpecialChars
 
     if not value.contains_special():
-        text = str(value.convert()) if hasattr(value, "convert") else str(value)
+        text = plain(value)
         if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
             return text
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

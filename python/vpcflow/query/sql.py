@@ -13,7 +13,7 @@ from typing import Any
 
 from vpcflow.errors import ConfigError
 from vpcflow.query.fields import has_several, kind
-from vpcflow.query.filters import Filter
+from vpcflow.query.filters import Filter, plain
 
 __all__ = ["column", "compile_filter", "literal"]
 
@@ -75,13 +75,13 @@ def _comparison(field: str, value: Any, columns: Container[str]) -> str:
 
 
 def _value(field: str, value: Any) -> str:
-    plain = str(getattr(value, "number", getattr(value, "boolean", value)))
+    text = plain(value)
     of = kind(field)
     if of in ("long", "double"):
-        return plain
+        return text
     if of == "boolean":
-        return plain.lower()
-    return literal(ip_address(plain) if of == "ip" else plain)
+        return text.lower()
+    return literal(ip_address(text) if of == "ip" else text)
 
 
 def _like(value: Any) -> str:
@@ -92,6 +92,8 @@ def _network(left: str, cidr: str) -> str:
     network = ip_network(cidr)
     if not isinstance(network, IPv4Network):
         low, high = (f"{int(network[end]):032x}" for end in (0, -1))
+        if int(network[0]) == 0 and network.prefixlen <= 80:  # IPv4 is ::ffff:0:0/96, as in Elasticsearch
+            return f"ip_hex({left}) BETWEEN '{low}' AND '{high}'"
         return (
             f"CASE WHEN contains({left}, ':') THEN ip_hex({left}) BETWEEN '{low}' AND '{high}' ELSE false END"
         )
