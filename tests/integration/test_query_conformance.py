@@ -189,7 +189,13 @@ def day(elasticsearch_url, es, reader, tmp_path_factory):
     files = hourly(root / "bucket")
     planted = [complete(one) for bad, good in ATTACKS.values() for one in bad + good]
     planted += [
-        {"@timestamp": "2026-11-23T12:00:00.000Z", "log.file.path": path, "event.action": "ACCEPT"}
+        complete(
+            {
+                "@timestamp": f"{DAY:%Y-%m-%d}T12:00:00.000Z",
+                "log.file.path": path,
+                "aws.vpcflow.action": "ACCEPT",
+            }
+        )
         for path in ("a*b", "aXb", "c?d", "cXd", "e%_f\\g", "eXXf\\g", "'quoted\"", "line\nline")
     ]
     vpcflow.index(files, to=root / "store")

@@ -1,6 +1,7 @@
 """Steps in ES|QL, from Elasticsearch 8.11 on.
 
-It has what 8.11's technical preview had: no ``WHERE`` within ``STATS``, no ``BUCKET``, no ``MV_CONTAINS``.
+It does without what came later: no ``WHERE`` within ``STATS``, no ``BUCKET``, no ``MV_CONTAINS``. Only to
+compare a field that has several values it needs ``MV_APPEND``, which 8.11 has not. Run on 8.19 alone.
 https://www.elastic.co/docs/reference/query-languages/esql
 """
 
