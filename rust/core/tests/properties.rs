@@ -60,6 +60,7 @@ fn documents(batch: &Batch, options: &ecs::Options) -> Vec<Json> {
             Value::Absent => Json::Null,
             Value::Text(text) => text.into(),
             Value::Int(number) => number.into(),
+            Value::Float(number) => number.into(),
             Value::List(texts) => texts.into_iter().map(|text| Json::from(text.into_owned())).collect(),
         };
     });
