@@ -173,7 +173,11 @@ class Chunk:
     """Undecoded records of one format: the unit of work that a thread takes."""
 
     def parse(self, *, geo: Geo | None = None) -> Batch:
-        """Reads the records, once; ValueError after that. `geo` says where their addresses are. Raises ParseError with ``on_error="raise"``."""
+        """Reads the records, once; ValueError after that. Raises ParseError with ``on_error="raise"``.
+
+        Args:
+            geo: says where their addresses are, and whose.
+        """
 
     @property
     def nbytes(self) -> int:
@@ -184,8 +188,8 @@ class Geo:
     """Where addresses are and which network they belong to, from files.
 
     Args:
-        files: MaxMind databases (``.mmdb``), nested as GeoIP2's or flat as ip-location-db's, of cities, countries
-            or ASNs; and ``.csv`` with ASN ranges, ``start,end,number,name``. A file that is replaced is read
+        files: MaxMind databases (``.mmdb``), nested as GeoIP2's or flat as ip-location-db's, of cities,
+            countries or ASNs; and ``.csv`` with ASN ranges, ``start,end,number,name``. A file that is replaced is read
             again before the next batch.
 
     Raises:

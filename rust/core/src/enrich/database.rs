@@ -13,7 +13,7 @@ use super::{Answer, Place};
 use crate::error::{Error, Result};
 
 /// What a file that was replaced differs in.
-type Stamp = (Option<SystemTime>, u64);
+pub(super) type Stamp = (Option<SystemTime>, u64);
 
 pub(super) struct Database {
     pub(super) path: PathBuf,

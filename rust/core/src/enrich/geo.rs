@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rustc_hash::FxHashMap;
 
-use super::database::{Database, stamp};
+use super::database::{Database, Stamp, stamp};
 use super::{Added, Answer, special};
 use crate::batch::{Batch, Column};
 use crate::error::Result;
@@ -20,8 +20,8 @@ pub struct Geo {
     files: RwLock<Arc<Files>>,
     /// One for each thread that is at work.
     caches: Mutex<Vec<Cache>>,
-    /// Why files that were replaced are not used.
-    notes: Mutex<Vec<String>>,
+    /// Files that were replaced by what can't be used: what they looked like then, and why.
+    refused: Mutex<Vec<(PathBuf, Stamp, String)>>,
 }
 
 struct Files {
@@ -49,12 +49,12 @@ impl Geo {
     pub fn open(paths: &[PathBuf]) -> Result<Geo> {
         let databases = paths.iter().map(|path| Database::open(path).map(Arc::new)).collect::<Result<_>>()?;
         let files = Files { databases, generation: 0 };
-        Ok(Geo { files: RwLock::new(Arc::new(files)), caches: Mutex::default(), notes: Mutex::default() })
+        Ok(Geo { files: RwLock::new(Arc::new(files)), caches: Mutex::default(), refused: Mutex::default() })
     }
 
     /// Why files that were replaced while they were in use are not used: each once.
     pub fn notes(&self) -> Vec<String> {
-        lock(&self.notes).clone()
+        lock(&self.refused).iter().map(|(_, _, note)| note.clone()).collect()
     }
 
     /// Adds to a batch what the files say of its addresses.
@@ -92,7 +92,12 @@ impl Geo {
     /// The files, read again where they were replaced. One that can't be read then is left as it was.
     fn current(&self) -> Arc<Files> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let replaced = |database: &Database| stamp(&database.path).is_some_and(|now| now != database.stamp);
+        let replaced = |database: &Database| {
+            stamp(&database.path).is_some_and(|now| {
+                let known = |(path, then, _): &(PathBuf, Stamp, String)| *path == database.path && *then == now;
+                now != database.stamp && !lock(&self.refused).iter().any(known)
+            })
+        };
         if !files.databases.iter().any(|database| replaced(database)) {
             return files;
         }
@@ -108,10 +113,10 @@ impl Geo {
                 Ok(new) => Arc::new(new),
                 Err(error) => {
                     let note = format!("{error}; what was read of it before is used");
-                    let mut notes = lock(&self.notes);
-                    if !notes.contains(&note) {
-                        notes.push(note);
-                    }
+                    let now = stamp(&database.path).unwrap_or(database.stamp);
+                    let mut refused = lock(&self.refused);
+                    refused.retain(|(path, ..)| *path != database.path);
+                    refused.push((database.path.clone(), now, note));
                     database.clone()
                 }
             }
