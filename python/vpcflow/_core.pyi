@@ -189,8 +189,8 @@ class Geo:
 
     Args:
         files: MaxMind databases (``.mmdb``), nested as GeoIP2's or flat as ip-location-db's, of cities,
-            countries or ASNs; and ``.csv`` with ASN ranges, ``start,end,number,name``. A file that is replaced is read
-            again before the next batch.
+            countries or ASNs; and ``.csv`` with ASN ranges, ``start,end,number,name``. A file that
+            is replaced is read again before the next batch.
 
     Raises:
         ConfigError: a file can't be read, is damaged, or has ranges that overlap.

@@ -114,7 +114,10 @@ proptest! {
         let options = ecs::Options::default();
         let mut ndjson = Vec::new();
         batch.write_ndjson(&options, &mut ndjson).expect("memory takes it");
-        let oracle: String = documents(&batch, &options).iter().map(|document| format!("{document}\n")).collect();
+        let mut oracle = String::new();
+        for document in documents(&batch, &options) {
+            let _ = writeln!(oracle, "{document}");
+        }
         prop_assert_eq!(String::from_utf8(ndjson), Ok(oracle));
     }
 

@@ -198,7 +198,7 @@ impl<'a> Builder<'a> {
                 let mut key = |text| {
                     *known.entry(text).or_insert_with(|| {
                         texts.push(text);
-                        texts.len() as i32 - 1
+                        i32::try_from(texts.len()).map_or(i32::MAX, |length| length - 1)
                     })
                 };
                 let keys: Vec<_> = added.answers.iter().map(|answer| answer.text(what).map(&mut key)).collect();

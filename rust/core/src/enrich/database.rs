@@ -99,7 +99,7 @@ impl Database {
     }
 }
 
-/// Where a record of either layout says that an address is: the nested one of GeoIP2, the flat one of ip-location-db.
+/// Where a record of either layout says that an address is: the nested one of `GeoIP2`, the flat one of ip-location-db.
 fn place(record: &Json) -> Place {
     let country_code = text(record, &["/country/iso_code", "/country_code"]);
     // As Elasticsearch's geoip processor: the smallest division, under its country.
