@@ -11,6 +11,7 @@ from vpcflow.errors import ParseError
 __all__ = [
     "Batch",
     "Chunk",
+    "Enrichment",
     "Format",
     "Geo",
     "Origin",
@@ -172,11 +173,11 @@ class Reader(Iterator[Chunk]):
 class Chunk:
     """Undecoded records of one format: the unit of work that a thread takes."""
 
-    def parse(self, *, geo: Geo | None = None) -> Batch:
+    def parse(self, *, enrichment: Enrichment | None = None) -> Batch:
         """Reads the records, once; ValueError after that. Raises ParseError with ``on_error="raise"``.
 
         Args:
-            geo: says where their addresses are, and whose.
+            enrichment: adds what it knows to them.
         """
 
     @property
@@ -197,9 +198,26 @@ class Geo:
     """
 
     def __new__(cls, files: Sequence[str | PathLike[str]]) -> Geo: ...
+
+@final
+class Enrichment:
+    """What a run knows beyond the log: its enrichers, in their order.
+
+    Args:
+        enrichers: `Geo`, and objects with `key`, `fields` and `look_up` as `vpcflow.Enricher` describes.
+
+    Raises:
+        ConfigError: one lacks something, or two don't agree on a field's type.
+    """
+
+    def __new__(cls, enrichers: Sequence[object]) -> Enrichment: ...
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The fields that documents may get, and their types in Elasticsearch."""
+
     @property
     def notes(self) -> list[str]:
-        """Why files that were replaced are not used: what was read of them before is."""
+        """What went wrong so far."""
 
 @final
 class Batch:

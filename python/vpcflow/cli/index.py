@@ -167,7 +167,7 @@ def index(
             progress=progress,
             dead_letter=dead_letter,
             give_up_after=give_up_after,
-            geo=geo,
+            enrich=enrichers(geo),
             ca=ca,
             source_options=told,
             stop=stop,
