@@ -26,11 +26,14 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vpcflow.errors import ConfigError
 
-__all__ = ["TABLES", "load"]
+if TYPE_CHECKING:
+    from vpcflow.owners import Owner
+
+__all__ = ["TABLES", "load", "load_owners"]
 
 #: The options that each table holds.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -58,14 +61,12 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         ConfigError: the file can't be read, is not TOML, or has a table, key or value that means nothing.
     """
     where = os.fspath(path)
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{where}: {error.strerror}; give the path of a vpcflow.toml") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where}: is not TOML: {error}") from error
+    text, content = _read(path)
+    _owners(where, text, content)
     options: dict[str, Any] = {}
     for name, table in content.items():
+        if name == "owners":
+            continue
         if name not in TABLES:
             raise ConfigError(f"{where}: [{name}] is no table of it{_meant(name, list(TABLES))}")
         if not isinstance(table, Mapping):
@@ -75,6 +76,35 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
                 raise ConfigError(f"{where}: [{name}] has no {key}{_elsewhere(key, name)}")
             options[key] = _value(where, f"[{name}] {key}", key, value)
     return options
+
+
+def load_owners(path: str | os.PathLike[str]) -> tuple[Owner, ...]:
+    """Who answers for what, by the file's ``[[owners]]``: the first that matches counts.
+
+    Raises:
+        ConfigError: the file can't be read, or an owner can't be as it is.
+    """
+    text, content = _read(path)
+    return _owners(os.fspath(path), text, content)
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
+    where = os.fspath(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{where}: {error.strerror}; give the path of a vpcflow.toml") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{where}: is not TOML: {error}") from error
+
+
+def _owners(where: str, text: str, content: Mapping[str, Any]) -> tuple[Owner, ...]:
+    if "owners" not in content:
+        return ()
+    from vpcflow.owners import read
+
+    return read(where, text, content["owners"])
 
 
 def _value(where: str, what: str, key: str, value: Any) -> Any:

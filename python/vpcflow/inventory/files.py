@@ -74,7 +74,8 @@ def write(parts: Parts, file: IO[bytes]) -> None:
     file.write(f'{{\n"version": {VERSION}'.encode())
     for name, kind in _KINDS.items():
         lines = sorted(json.dumps(_plain(kind, it), ensure_ascii=False) for it in getattr(parts, name))
-        file.write(f',\n"{name}": [{"".join(f"{chr(10)}{line}," for line in lines)[:-1]}]'.encode())
+        shown = "\n" + ",\n".join(lines) + "\n" if lines else ""
+        file.write(f',\n"{name}": [{shown}]'.encode())
     file.write(b"\n}\n")
 
 

@@ -1,0 +1,21 @@
+"""What records don't say themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, Protocol
+
+__all__ = ["Enricher", "Interface"]
+
+
+class Interface(NamedTuple):
+    account_id: str | None
+    vpc_id: str | None
+    subnet_id: str | None
+    interface_id: str | None
+    instance_id: str | None
+
+
+class Enricher(Protocol):
+    key: Literal["address", "interface"]
+    fields: Mapping[str, str]
