@@ -14,9 +14,14 @@
     health_file = "/run/vpcflow/health.json"
     metrics = "127.0.0.1:9464"
 
+    [[owners]]
+    name = "Jane Roe"
+    team = "payments"
+    match = { vpcs = ["vpc-0a1b2c3d"] }
+
 Every key is an option of ``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs
-together. An option on the command line goes before the file. Secrets have no place in it: they come from the
-environment, or from files that it names.
+together. ``[[owners]]`` alone is no option: see `vpcflow.owners`. An option on the command line goes before the
+file. Secrets have no place in it: they come from the environment, or from files that it names.
 """
 
 from __future__ import annotations
@@ -26,14 +31,13 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vpcflow.errors import ConfigError
+from vpcflow.owners import Match, Owner
+from vpcflow.owners import read as read_owners
 
-if TYPE_CHECKING:
-    from vpcflow.owners import Owner
-
-__all__ = ["TABLES", "load", "load_owners"]
+__all__ = ["TABLES", "Match", "Owner", "load", "load_owners"]
 
 #: The options that each table holds.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -100,11 +104,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
 
 
 def _owners(where: str, text: str, content: Mapping[str, Any]) -> tuple[Owner, ...]:
-    if "owners" not in content:
-        return ()
-    from vpcflow.owners import read
-
-    return read(where, text, content["owners"])
+    return read_owners(where, text, content["owners"]) if "owners" in content else ()
 
 
 def _value(where: str, what: str, key: str, value: Any) -> Any:

@@ -22,11 +22,29 @@ from typing import Any
 
 from vpcflow.errors import ConfigError
 
-__all__ = ["Owner", "read"]
+__all__ = ["Match", "Owner", "read"]
 
 _ACCOUNT = re.compile(r"\d{12}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _TEXTS = ("name", "team", "email")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """What belongs to an owner: whatever any of these names.
+
+    Attributes:
+        accounts, vpcs, subnets, interfaces: ids.
+        cidrs: networks of either end of a flow.
+        tags: ``KEY=VALUE`` of an interface, its instance, subnet or VPC.
+    """
+
+    accounts: tuple[str, ...] = ()
+    vpcs: tuple[str, ...] = ()
+    subnets: tuple[str, ...] = ()
+    interfaces: tuple[str, ...] = ()
+    cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +55,13 @@ class Owner:
         name: of a person or group: ``labels.owner``.
         team: ``labels.team``.
         email: for alerts; documents don't have it.
-        accounts, vpcs, subnets, interfaces: ids.
-        cidrs: networks of either end of a flow.
-        tags: ``KEY=VALUE`` of an interface, its instance, subnet or VPC.
+        match: what is theirs.
     """
 
     name: str
     team: str | None = None
     email: str | None = None
-    accounts: tuple[str, ...] = ()
-    vpcs: tuple[str, ...] = ()
-    subnets: tuple[str, ...] = ()
-    interfaces: tuple[str, ...] = ()
-    cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
-    tags: tuple[str, ...] = ()
+    match: Match
 
 
 def read(where: str, text: str, entries: Any) -> tuple[Owner, ...]:
@@ -114,8 +125,7 @@ def _owner(place: _Place, entry: dict[str, Any]) -> Owner:
     found: dict[str, Any] = {key: _several(place, key, values) for key, values in match.items()}
     if not any(found.values()):
         raise place.error(f"{entry['name']} has an empty match; say what is theirs", "match")
-    found |= {key: entry[key].strip() for key in _TEXTS if key in entry}
-    return Owner(**found)
+    return Owner(**{key: entry[key].strip() for key in _TEXTS if key in entry}, match=Match(**found))
 
 
 def _several(place: _Place, key: str, values: Any) -> tuple[Any, ...]:

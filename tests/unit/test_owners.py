@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from vpcflow.enrich import Interface
 from vpcflow.enrich.inventory import InventoryFiles
 from vpcflow.enrich.owners import OwnersByAddress, OwnersByInterface
 from vpcflow.networks import Networks
-from vpcflow.owners import Owner
+from vpcflow.owners import Match, Owner
 
 NOTHING = Interface(None, None, None, None, None)
 TOML = """\
@@ -50,11 +51,13 @@ def test_owners_of_a_file(toml):
             name="Jane Roe",
             team="payments",
             email="payments@example.com",
-            vpcs=("vpc-0a",),
-            cidrs=(ip_network("10.20.0.0/16"), ip_network("2001:db8::/32")),
-            tags=("Team=payments",),
+            match=Match(
+                vpcs=("vpc-0a",),
+                cidrs=(ip_network("10.20.0.0/16"), ip_network("2001:db8::/32")),
+                tags=("Team=payments",),
+            ),
         ),
-        Owner(name="Platform", accounts=("123456789012",)),
+        Owner(name="Platform", match=Match(accounts=("123456789012",))),
     )
 
 
@@ -145,10 +148,7 @@ def owners(toml):
 class TestTheInterfaceThatLogged:
     @pytest.fixture
     def owners(self, owners):
-        return [
-            Owner(name=it.name, team=it.team, vpcs=it.vpcs, cidrs=it.cidrs, accounts=it.accounts)
-            for it in owners
-        ]
+        return [replace(it, match=replace(it.match, tags=())) for it in owners]
 
     def look_up(self, owners, **known):
         return OwnersByInterface(owners).look_up(NOTHING._replace(**known))
@@ -163,7 +163,10 @@ class TestTheInterfaceThatLogged:
         assert self.look_up(owners) is None
 
     def test_subnets_and_interfaces(self):
-        owners = [Owner(name="a", subnets=("subnet-1",)), Owner(name="b", interfaces=("eni-1",))]
+        owners = [
+            Owner(name="a", match=Match(subnets=("subnet-1",))),
+            Owner(name="b", match=Match(interfaces=("eni-1",))),
+        ]
         assert self.look_up(owners, subnet_id="subnet-1") == {"labels.owner": "a"}
         assert self.look_up(owners, interface_id="eni-1") == {"labels.owner": "b"}
 
@@ -215,8 +218,8 @@ class TestEitherAddress:
 
     def test_the_first_owner_counts_not_the_smallest_network(self):
         owners = [
-            Owner(name="a", cidrs=(ip_network("10.0.0.0/8"),)),
-            Owner(name="b", cidrs=(ip_network("10.1.0.0/16"),)),
+            Owner(name="a", match=Match(cidrs=(ip_network("10.0.0.0/8"),))),
+            Owner(name="b", match=Match(cidrs=(ip_network("10.1.0.0/16"),))),
         ]
         assert OwnersByAddress(owners).look_up("10.1.0.1") == {"labels.owner": "a"}
         assert OwnersByAddress(owners[::-1]).look_up("10.1.0.1") == {"labels.owner": "b"}

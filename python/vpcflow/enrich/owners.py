@@ -38,7 +38,7 @@ class OwnersByInterface:
         Raises:
             ConfigError: there are tags to match and no inventory to know tags from.
         """
-        if files is None and (owner := next((owner for owner in owners if owner.tags), None)):
+        if files is None and (owner := next((owner for owner in owners if owner.match.tags), None)):
             raise ConfigError(
                 f"[[owners]] {owner.name}: tags are known from an inventory; give --inventory FILE, or "
                 "[enrich.inventory] files in vpcflow.toml"
@@ -49,9 +49,10 @@ class OwnersByInterface:
         self._tags: dict[str, int] = {}
         for number, owner in enumerate(owners):
             # Ids of different kinds can't be mistaken for each other.
-            for identity in (*owner.accounts, *owner.vpcs, *owner.subnets, *owner.interfaces):
+            match = owner.match
+            for identity in (*match.accounts, *match.vpcs, *match.subnets, *match.interfaces):
                 self._ids.setdefault(identity, number)
-            for tag in owner.tags:
+            for tag in match.tags:
                 self._tags.setdefault(tag, number)
         self._networks = _networks(owners)
 
@@ -112,7 +113,7 @@ def _networks(owners: Sequence[Owner]) -> Networks[int]:
     """The number of the first owner that names a network."""
     first: dict[IPv4Network | IPv6Network, int] = {}
     for number, owner in enumerate(owners):
-        for network in owner.cidrs:
+        for network in owner.match.cidrs:
             first.setdefault(network, number)
     networks: Networks[int] = Networks()
     for network, number in first.items():
