@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 __all__ = ["Enricher", "Interface"]
 
@@ -17,5 +17,10 @@ class Interface(NamedTuple):
 
 
 class Enricher(Protocol):
-    key: Literal["address", "interface"]
-    fields: Mapping[str, str]
+    @property
+    def key(self) -> Literal["address", "interface"]: ...
+
+    @property
+    def fields(self) -> Mapping[str, str]: ...
+
+    def look_up(self, value: Any, /) -> Mapping[str, object] | None: ...
