@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vpcflow import ConfigError
+from vpcflow.elastic.fields import fields
 from vpcflow.enrich import Interface
 from vpcflow.enrich.inventory import InventoryAddresses, InventoryFiles, InventoryInterfaces, label
 from vpcflow.inventory import NetworkInterface
@@ -82,6 +83,13 @@ class TestTheInterfaceThatLogged:
         )
         assert answer["host.name"] == "i-1"
         assert "cloud.instance.name" not in answer
+
+
+def test_the_template_knows_every_field(path):
+    files = InventoryFiles([path])
+    declared = {*InventoryInterfaces(files, []).fields, *InventoryAddresses(files).fields}
+    sides = {it.replace("side.", f"{side}.") for it in declared for side in ("source", "destination")}
+    assert {it: fields()[it]["type"] for it in sides} == dict.fromkeys(sides, "keyword")
 
 
 class TestLabels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from flowlogs import errors, vpcflow
 from vpcflow import ConfigError
+from vpcflow.config import load as load_config
+from vpcflow.config import load_owners
+from vpcflow.enrich.inventory import InventoryAddresses, InventoryFiles, InventoryInterfaces
 from vpcflow.inventory import Instance, Inventory, NetworkInterface, Parts, Subnet, Vpc, load, write
+from vpcflow.inventory.table import COLUMNS
 
 ACCOUNT = "123456789012"
 
@@ -283,6 +288,45 @@ class TestFinding:
         inventory = Inventory([PARTS, moved])
         assert inventory.at("10.0.0.7") is moved.interfaces[0]
         assert inventory.at("10.0.0.4") is PARTS.subnets[0]
+
+
+class TestDocumentation:
+    """What docs/inventory.md shows is read as it says."""
+
+    TEXT = (Path(__file__).parents[2] / "docs" / "inventory.md").read_text()
+
+    def block(self, language: str) -> str:
+        found = re.search(rf"```{language}\n(.*?)```", self.TEXT, re.DOTALL)
+        assert found is not None
+        return found[1]
+
+    def test_json(self, file):
+        parts = load(file(self.block("json"), "inventory.json"))
+        assert Inventory([parts]).at("203.0.113.7") is parts.interfaces[0]
+        assert parts.interfaces[0].description is None
+
+    def test_csv(self, file):
+        one, two = load(file(self.block("text"))).interfaces
+        assert (one.interface_id, two.tags) == ("eni-0a1b", {"Name": "printer", "Team": "office"})
+
+    def test_every_heading(self):
+        assert [it for it in COLUMNS if f"`{it}`" not in self.TEXT] == []
+
+    def test_configuration(self, file):
+        path = file(self.block("toml"), "vpcflow.toml")
+        assert load_config(path) == {
+            "inventory": ("inventory.json", "datacentre.csv"),
+            "inventory_tags": ("Team", "Environment"),
+        }
+        assert [owner.name for owner in load_owners(path)] == ["Jane Roe", "Platform"]
+
+    def test_every_field_of_a_document(self, file):
+        inventory = InventoryFiles([file("interface-id\neni-1\n")])
+        fields = {*InventoryInterfaces(inventory, []).fields, *InventoryAddresses(inventory).fields}
+        names = {
+            it.replace("side.", "source.").replace("interface.description", "interface.name") for it in fields
+        }
+        assert [it for it in sorted(names) if f"`{it}`" not in self.TEXT] == []
 
 
 class TestShow:

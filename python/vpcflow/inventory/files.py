@@ -14,6 +14,7 @@ import difflib
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import fields
 from ipaddress import ip_address, ip_network
@@ -97,9 +98,16 @@ def checked(kind: type[Any], values: dict[str, Any]) -> Any:
         raise TroubleError(identity.replace("_", "-"), "is missing")
     if kind is NetworkInterface and identity not in values and not values.get("addresses"):
         raise TroubleError(identity.replace("_", "-"), "is missing, and there is no address either")
-    return kind(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    return kind(**{name: _compact(value) for name, value in values.items()})
+
+
+def _compact(value: Any) -> Any:
+    """A value as it is kept. Most texts are those of many things: each is kept once."""
+    if isinstance(value, list):
+        return tuple(map(sys.intern, value))
+    if isinstance(value, dict):
+        return {sys.intern(key): sys.intern(text) for key, text in value.items()}
+    return sys.intern(value)
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -181,7 +189,7 @@ def _thing(kind: type[Any], entry: Any) -> Any:
     for key in entry:
         if key not in known:
             raise TroubleError(key, f"means nothing there{meant(key, known)}")
-    return checked(kind, {known[key]: value for key, value in entry.items() if value is not None})
+    return checked(kind, {known[key]: value for key, value in entry.items() if value not in (None, "")})
 
 
 def _line(text: str, kind: type[Any], entry: Any) -> str:

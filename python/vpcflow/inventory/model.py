@@ -195,6 +195,7 @@ def _addresses(
     for interface in interfaces:
         for address in interface.addresses:
             text = canonical(address) or address
+            text = address if text == address else text  # one text less
             if text in found and found[text] is not interface:
                 shared += found[text] is not None
                 found[text] = None
