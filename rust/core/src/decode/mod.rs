@@ -1,5 +1,6 @@
 //! Bytes of an object → chunks of whole lines (or rows) → batches. What the bytes are is told by looking at them.
 
+mod addresses;
 mod concat;
 mod lines;
 #[cfg(feature = "parquet")]

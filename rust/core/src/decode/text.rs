@@ -7,10 +7,10 @@
 //! free of branches on the kind of field. A line that can't be read keeps its row, with every value absent.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::batch::{ABSENT, Batch, Column, OnError, Origin, Span, lossless, now};
+use crate::decode::addresses;
 use crate::decode::scan::{self, Marks};
 use crate::decode::wrapped;
 use crate::error::{Error, RecordError, Result};
@@ -273,29 +273,9 @@ impl Tokens {
                 Column::Int(values)
             }
             Kind::Addr => {
-                let mut kept = Vec::with_capacity(rows);
-                let mut values: Vec<Option<IpAddr>> = Vec::with_capacity(rows);
-                let twin = match twin {
-                    Some(Column::Addr { spans, values }) => Some((spans, values)),
-                    _ => None,
-                };
-                // An interface's own address comes many times in a row.
-                let mut last: (&[u8], Option<IpAddr>) = (&[], None);
-                for (row, span) in spans.enumerate() {
-                    let token = span.of(text);
-                    let value = match twin {
-                        Some((spans, values)) if token::same(token, spans[row].of(text)) => values[row],
-                        _ if token::same(token, last.0) => last.1,
-                        _ => token::address_at(text, span),
-                    };
-                    last = (token, value);
-                    if value.is_none() && !absent(token) {
-                        problems.push((row, format!("{} is not an IPv4 or IPv6 address", quoted(token))));
-                    }
-                    kept.push(if value.is_some() { span } else { Span::ABSENT });
-                    values.push(value);
-                }
-                Column::Addr { spans: kept, values }
+                let (column, wrong) = addresses::column(text, spans, twin);
+                problems = wrong;
+                column
             }
         };
         for (row, reason) in problems {
