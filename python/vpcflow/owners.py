@@ -53,7 +53,7 @@ class Owner:
 
     Attributes:
         name: of a person or group: ``labels.owner``.
-        team: ``labels.team``.
+        team: ``labels.team``, which is the name where there is none.
         email: for alerts; documents don't have it.
         match: what is theirs.
     """

@@ -34,6 +34,14 @@ def test_owners_go_before_tags(path, owners, names):
     assert [f"{it.name} by {it.key}" for it in enrichers(path, owners=owners)] == names
 
 
+def test_with_owners_their_labels_are_theirs_alone(path):
+    path.write_text("interface-id,tag:Team,tag:Env\neni-1,a,b\n")
+    assert "labels.team" in enrichers(path)[0].fields
+    fields = enrichers(path, owners=OWNERS)[2].fields
+    assert "labels.team" not in fields
+    assert "labels.env" in fields
+
+
 def test_nothing_is_nothing():
     assert enrichers() == []
 

@@ -137,7 +137,7 @@ def test_a_mistake_is_named_with_file_line_and_reason(toml, text, said):
 
 
 PAYMENTS = {"labels.owner": "Jane Roe", "labels.team": "payments"}
-PLATFORM = {"labels.owner": "Platform"}
+PLATFORM = {"labels.owner": "Platform", "labels.team": "Platform"}
 
 
 @pytest.fixture
@@ -167,8 +167,8 @@ class TestTheInterfaceThatLogged:
             Owner(name="a", match=Match(subnets=("subnet-1",))),
             Owner(name="b", match=Match(interfaces=("eni-1",))),
         ]
-        assert self.look_up(owners, subnet_id="subnet-1") == {"labels.owner": "a"}
-        assert self.look_up(owners, interface_id="eni-1") == {"labels.owner": "b"}
+        assert self.look_up(owners, subnet_id="subnet-1") == {"labels.owner": "a", "labels.team": "a"}
+        assert self.look_up(owners, interface_id="eni-1") == {"labels.owner": "b", "labels.team": "b"}
 
 
 class TestWithAnInventory:
@@ -221,8 +221,8 @@ class TestEitherAddress:
             Owner(name="a", match=Match(cidrs=(ip_network("10.0.0.0/8"),))),
             Owner(name="b", match=Match(cidrs=(ip_network("10.1.0.0/16"),))),
         ]
-        assert OwnersByAddress(owners).look_up("10.1.0.1") == {"labels.owner": "a"}
-        assert OwnersByAddress(owners[::-1]).look_up("10.1.0.1") == {"labels.owner": "b"}
+        assert OwnersByAddress(owners).look_up("10.1.0.1") == {"labels.owner": "a", "labels.team": "a"}
+        assert OwnersByAddress(owners[::-1]).look_up("10.1.0.1") == {"labels.owner": "b", "labels.team": "b"}
 
 
 addresses = st.ip_addresses()

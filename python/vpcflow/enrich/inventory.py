@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -150,11 +150,14 @@ class InventoryInterfaces:
     name = "inventory"
     key: Literal["interface"] = "interface"
 
-    def __init__(self, files: InventoryFiles, tags: Sequence[str] | None = None) -> None:
-        """Takes the tags that become labels; None chooses: see `tag_keys`."""
+    def __init__(
+        self, files: InventoryFiles, tags: Sequence[str] | None = None, *, without: Container[str] = ()
+    ) -> None:
+        """Takes the tags that become labels; None chooses: see `tag_keys`. `without` are fields of others."""
         self._files = files
         chosen = tag_keys(files.inventory)[:LABELS] if tags is None else tags
-        self._labels = {key: f"labels.{label(key)}" for key in chosen}
+        labels = {key: f"labels.{label(key)}" for key in chosen}
+        self._labels = {key: field for key, field in labels.items() if field not in without}
         self.fields: Mapping[str, str] = dict.fromkeys((*_OF_INTERFACE, *self._labels.values()), "keyword")
         self._found: set[str] = set()
         self._missing: dict[str, str | None] = {}

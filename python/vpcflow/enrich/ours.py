@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vpcflow.enrich.inventory import InventoryAddresses, InventoryFiles, InventoryInterfaces
-from vpcflow.enrich.owners import OwnersByAddress, OwnersByInterface
+from vpcflow.enrich.owners import FIELDS, OwnersByAddress, OwnersByInterface
 
 if TYPE_CHECKING:
     from vpcflow.enrich import Enricher
@@ -34,7 +34,8 @@ def enrichers(
     Args:
         inventory: files as `vpcflow inventory pull` writes them, or CSV.
         tags: keys of those that become ``labels.*``; None is the twenty that most things have.
-        owners: as `vpcflow.config.load_owners` reads them; they go before tags.
+        owners: as `vpcflow.config.load_owners` reads them; ``labels.owner`` and ``labels.team`` are theirs then,
+            and not made of tags.
         accounts: that the logs are known to be of: an inventory with nothing of them is refused.
 
     Raises:
@@ -47,7 +48,9 @@ def enrichers(
         found += [OwnersByInterface(owners, files), OwnersByAddress(owners)]
     if files is not None:
         files.must_have(accounts)
-        found += [InventoryInterfaces(files, tags), InventoryAddresses(files)]
+        # With owners these labels are theirs: a tag's would be of another's team.
+        taken = FIELDS.keys() if owners else set()
+        found += [InventoryInterfaces(files, tags, without=taken), InventoryAddresses(files)]
     return found
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from vpcflow.enrich.inventory import InventoryFiles
     from vpcflow.owners import Owner
 
-__all__ = ["OwnersByAddress", "OwnersByInterface"]
+__all__ = ["FIELDS", "OwnersByAddress", "OwnersByInterface"]
 
-_FIELDS = {"labels.owner": "keyword", "labels.team": "keyword"}
+FIELDS = {"labels.owner": "keyword", "labels.team": "keyword"}
 
 
 class OwnersByInterface:
@@ -30,7 +30,7 @@ class OwnersByInterface:
 
     name = "owners"
     key: Literal["interface"] = "interface"
-    fields: Mapping[str, str] = _FIELDS
+    fields: Mapping[str, str] = FIELDS
 
     def __init__(self, owners: Sequence[Owner], files: InventoryFiles | None = None) -> None:
         """Takes the owners, the first of which goes before the others.
@@ -91,7 +91,7 @@ class OwnersByAddress:
 
     name = "owners"
     key: Literal["address"] = "address"
-    fields: Mapping[str, str] = _FIELDS
+    fields: Mapping[str, str] = FIELDS
 
     def __init__(self, owners: Sequence[Owner]) -> None:
         self._answers = [_answer(owner) for owner in owners]
@@ -106,7 +106,8 @@ class OwnersByAddress:
 
 
 def _answer(owner: Owner) -> Mapping[str, object]:
-    return {"labels.owner": owner.name} | ({"labels.team": owner.team} if owner.team else {})
+    # Always both: else the interface's owner would get the team of an address's.
+    return {"labels.owner": owner.name, "labels.team": owner.team or owner.name}
 
 
 def _networks(owners: Sequence[Owner]) -> Networks[int]:
