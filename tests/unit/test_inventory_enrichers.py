@@ -108,6 +108,10 @@ class TestLabels:
         assert {it for it in enricher.fields if it.startswith("labels")} == {"labels.aws_x", "labels.absent"}
         assert enricher.look_up(interface(interface_id="eni-0a"))["labels.aws_x"] == "y"
 
+    def test_one_that_no_label_can_be_named_by(self, path):
+        with pytest.raises(ConfigError, match=r'no label can be named by the tag "\+"'):
+            InventoryInterfaces(InventoryFiles([path]), ["+"])
+
     def test_none(self, path):
         enricher = InventoryInterfaces(InventoryFiles([path]), [])
         assert not any(it.startswith("labels") for it in enricher.fields)
@@ -121,7 +125,14 @@ class TestLabels:
         assert labels == [f"labels.t{n:02}" for n in range(20)]
 
     @pytest.mark.parametrize(
-        ("key", "name"), [("Team", "team"), ("Cost Center", "cost_center"), ("a.b-c/d", "a_b_c_d"), ("é", "")]
+        ("key", "name"),
+        [
+            ("Team", "team"),
+            ("Cost Center", "cost_center"),
+            ("a.b-c/d", "a_b_c_d"),
+            ("Größe", "größe"),
+            ("+", ""),
+        ],
     )
     def test_names(self, key, name):
         assert label(key) == name

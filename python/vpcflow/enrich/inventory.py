@@ -153,9 +153,17 @@ class InventoryInterfaces:
     def __init__(
         self, files: InventoryFiles, tags: Sequence[str] | None = None, *, without: Container[str] = ()
     ) -> None:
-        """Takes the tags that become labels; None chooses: see `tag_keys`. `without` are fields of others."""
+        """Takes the tags that become labels; None chooses: see `tag_keys`. `without` are fields of others.
+
+        Raises:
+            ConfigError: of a tag's key no name can be made.
+        """
         self._files = files
         chosen = tag_keys(files.inventory)[:LABELS] if tags is None else tags
+        if nameless := [key for key in chosen if not label(key)]:
+            raise ConfigError(
+                f'no label can be named by the tag "{nameless[0]}": it has no letter and no digit'
+            )
         labels = {key: f"labels.{label(key)}" for key in chosen}
         self._labels = {key: field for key, field in labels.items() if field not in without}
         self.fields: Mapping[str, str] = dict.fromkeys((*_OF_INTERFACE, *self._labels.values()), "keyword")
@@ -282,8 +290,8 @@ def tag_keys(inventory: Inventory) -> list[str]:
 
 
 def label(key: str) -> str:
-    """A tag's key as the name of a label: small letters, digits and ``_``."""
-    return re.sub(r"[^a-z0-9]+", "_", key.lower()).strip("_")
+    """A tag's key as the name of a label: small letters, digits, and ``_`` for the rest."""
+    return re.sub(r"[\W_]+", "_", key.lower()).strip("_")
 
 
 def _zone(inventory: Inventory, interface: NetworkInterface) -> str | None:

@@ -34,8 +34,8 @@ def enrichers(
     Args:
         inventory: files as `vpcflow inventory pull` writes them, or CSV.
         tags: keys of those that become ``labels.*``; None is the twenty that most things have.
-        owners: as `vpcflow.config.load_owners` reads them; ``labels.owner`` and ``labels.team`` are theirs then,
-            and not made of tags.
+        owners: as `vpcflow.config.load_owners` reads them; then ``labels.owner`` and ``labels.team`` are
+            theirs, and not made of tags.
         accounts: that the logs are known to be of: an inventory with nothing of them is refused.
 
     Raises:
