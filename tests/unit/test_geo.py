@@ -14,7 +14,7 @@ from netaddr import IPSet
 
 import samples
 import vpcflow
-from vpcflow._core import Geo, Reader
+from vpcflow._core import Enrichment, Geo, Reader
 from vpcflow.cli import main
 from vpcflow.query.store import connect
 
@@ -146,7 +146,7 @@ def test_without_files_documents_and_columns_are_as_they_were() -> None:
 
 
 def test_a_replaced_file_is_picked_up_and_a_damaged_one_is_not(tmp_path: Path, city: Path) -> None:
-    geo = Geo([city])
+    geo = Enrichment([Geo([city])])
     data = samples.log(samples.V2, [record("89.160.20.156", "10.0.0.1")])
 
     def found() -> str:
