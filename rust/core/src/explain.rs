@@ -1,7 +1,7 @@
 //! What the fields of one line mean.
 
 use crate::batch::{ABSENT, Batch, Column};
-use crate::ecs::protocol_keyword;
+use crate::ecs::{protocol_keyword, service_of_port};
 use crate::field::{Field, Kind};
 use crate::format::Name;
 use crate::time::Clock;
@@ -28,7 +28,7 @@ pub fn explain(batch: &Batch, row: usize) -> Vec<Explained> {
             let (value, words) = match column {
                 Column::Int(values) if values[row] == ABSENT => (None, None),
                 Column::Int(values) => {
-                    (Some(values[row].to_string()), field.and_then(|field| number(field, values[row])))
+                    (Some(values[row].to_string()), field.and_then(|field| number(batch, row, field, values[row])))
                 }
                 Column::Addr { spans, .. } | Column::Text(spans) if spans[row].is_absent() => (None, None),
                 Column::Addr { spans, .. } | Column::Text(spans) => {
@@ -42,9 +42,13 @@ pub fn explain(batch: &Batch, row: usize) -> Vec<Explained> {
         .collect()
 }
 
-fn number(field: Field, value: i64) -> Option<String> {
+fn number(batch: &Batch, row: usize, field: Field, value: i64) -> Option<String> {
     match field {
         Field::Protocol => protocol_keyword(value).map(str::to_string),
+        Field::Srcport | Field::Dstport => match batch.column(Field::Protocol)? {
+            Column::Int(protocols) => service_of_port(protocols[row], value).map(str::to_string),
+            _ => None,
+        },
         Field::TcpFlags => Some(flags(value)),
         Field::TrafficPath => path(value).map(str::to_string),
         Field::EncryptionStatus => {

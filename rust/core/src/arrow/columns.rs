@@ -16,7 +16,9 @@ use arrow_schema::Field;
 use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
-use crate::ecs::{CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword};
+use crate::ecs::{
+    CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
+};
 use crate::token::same;
 
 /// Builds the arrays of one batch.
@@ -49,6 +51,11 @@ impl<'a> Builder<'a> {
             }),
             Source::Transport(at) => {
                 dictionary::of_numbers(self.ints(at), |number| protocol_keyword(number).map(Into::into))
+            }
+            Source::Service { .. } => {
+                let codes: Vec<_> =
+                    (0..self.rows()).map(|row| self.context.service(&field.source, row).into()).collect();
+                dictionary::of_numbers(&codes, |code| service_name(code as u16).map(Into::into))
             }
             Source::Text(at) if matches!(batch.columns[at], Column::Addr { .. }) => Arc::new(self.addresses(at)),
             Source::Text(at) => self.texts(at),

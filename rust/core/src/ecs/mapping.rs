@@ -59,6 +59,8 @@ pub(crate) enum Source<C> {
     Outcome(C),
     /// Keyword of the protocol number.
     Transport(C),
+    /// Name of the service, by protocol and both ports.
+    Service { protocol: C, ports: (C, C) },
     /// `ipv4` or `ipv6`, by address.
     NetworkType(C),
     /// From source and destination address, protocol, and both ports where the format has them.
@@ -94,6 +96,7 @@ impl<C> Source<C> {
             | Source::NumberAsText(_)
             | Source::Outcome(_)
             | Source::Transport(_)
+            | Source::Service { .. }
             | Source::NetworkType(_)
             | Source::CommunityId { .. }
             | Source::Region(_)
@@ -216,6 +219,7 @@ static RULES: &[Rule] = &[
         r#"CASE WHEN contains("source.ip", ':') THEN 'ipv6' WHEN "source.ip" IS NOT NULL THEN 'ipv4' END"#),
     rule("network.iana_number", Keyword, S::NumberAsText(F::Protocol)),
     rule("network.transport", Keyword, S::Transport(F::Protocol)),
+    rule("network.protocol", Keyword, S::Service { protocol: F::Protocol, ports: (F::Srcport, F::Dstport) }),
     keyword("network.direction", F::FlowDirection),
     derived("network.bytes", Long, S::Number(F::Bytes), r#""source.bytes""#),
     derived("network.packets", Long, S::Number(F::Packets), r#""source.packets""#),
@@ -385,6 +389,9 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::EventType(field) => S::EventType(field.and_then(at)),
         S::Outcome(field) => S::Outcome(at(field)?),
         S::Transport(field) => S::Transport(at(field)?),
+        S::Service { protocol, ports: (from, to) } => {
+            S::Service { protocol: at(protocol)?, ports: (at(from)?, at(to)?) }
+        }
         S::NetworkType(field) => S::NetworkType(at(field)?),
         S::CommunityId { source, destination, protocol, ports } => S::CommunityId {
             source: at(source)?,
