@@ -12,6 +12,7 @@ __all__ = [
     "Batch",
     "Chunk",
     "Format",
+    "Geo",
     "Origin",
     "ParquetWriter",
     "Reader",
@@ -171,12 +172,34 @@ class Reader(Iterator[Chunk]):
 class Chunk:
     """Undecoded records of one format: the unit of work that a thread takes."""
 
-    def parse(self) -> Batch:
-        """Reads the records, once; ValueError after that. Raises ParseError with ``on_error="raise"``."""
+    def parse(self, *, geo: Geo | None = None) -> Batch:
+        """Reads the records, once; ValueError after that. Raises ParseError with ``on_error="raise"``.
+
+        Args:
+            geo: says where their addresses are, and whose.
+        """
 
     @property
     def nbytes(self) -> int:
         """Bytes of decompressed text (Parquet: of the row group as stored)."""
+
+@final
+class Geo:
+    """Where addresses are and which network they belong to, from files.
+
+    Args:
+        files: MaxMind databases (``.mmdb``), nested as GeoIP2's or flat as ip-location-db's, of cities,
+            countries or ASNs; and ``.csv`` with ASN ranges, ``start,end,number,name``. A file that
+            is replaced is read again before the next batch.
+
+    Raises:
+        ConfigError: a file can't be read, is damaged, or has ranges that overlap.
+    """
+
+    def __new__(cls, files: Sequence[str | PathLike[str]]) -> Geo: ...
+    @property
+    def notes(self) -> list[str]:
+        """Why files that were replaced are not used: what was read of them before is."""
 
 @final
 class Batch:

@@ -124,7 +124,11 @@ def test_a_field_has_its_type(name, kind):
 
 def test_every_column_of_the_core_is_mapped():
     mapped = mappings()
-    assert [name for name, kind, _ in _core.columns() if mapped[name]["type"] != kind] == []
+    # Latitude and longitude are columns, but one field.
+    points = tuple(f"{name}." for name, mapping in mapped.items() if mapping["type"] == "geo_point")
+    columns = [(name, kind) for name, kind, _ in _core.columns() if not name.startswith(points)]
+    assert len(points) == 2
+    assert [name for name, kind in columns if mapped[name]["type"] != kind] == []
 
 
 @pytest.mark.parametrize("layout", ["v5", "v11", "transit-gateway"])

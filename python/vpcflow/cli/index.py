@@ -81,6 +81,13 @@ _SHOWN = 5
     help="Elasticsearch: how long it may be away or too busy before the run ends, such as 90s or 1h; what is "
     "not stored by then is left to the next run. [default: 5m]",
 )
+@click.option(
+    "--geo",
+    multiple=True,
+    metavar="FILE",
+    help="Say where addresses are, and whose: .mmdb of cities, countries or ASNs, or ASN ranges as .csv. "
+    "Can be repeated.",
+)
 @ca_option
 @click.option(
     "--workers",
@@ -104,6 +111,7 @@ def index(
     namespace: str,
     ids: Literal["auto", "digest"] | None,
     give_up_after: float | None,
+    geo: tuple[str, ...],
     ca: str | None,
     workers: int | None,
     health_file: str | None,
@@ -129,6 +137,7 @@ def index(
       vpcflow index 'logs/**/*.log.gz' --to flows.ndjson.zst
       zcat day.gz | vpcflow index - --format v5 --to - | head -1
       vpcflow index logs/ --to https://host:9200 --ids digest
+      vpcflow index logs/ --geo city.mmdb --geo asn.mmdb
       vpcflow index s3://my-bucket/AWSLogs/ --since 3d
       vpcflow index --config vpcflow.toml --follow
 
@@ -158,6 +167,7 @@ def index(
             progress=progress,
             dead_letter=dead_letter,
             give_up_after=give_up_after,
+            geo=geo,
             ca=ca,
             source_options=told,
             stop=stop,

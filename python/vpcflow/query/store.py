@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["connect"]
 
 # What a column is that no file has, by its Elasticsearch type; the others are text.
-_TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "long": "BIGINT"}
+_TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "double": "DOUBLE", "long": "BIGINT"}
 
 
 def connect(

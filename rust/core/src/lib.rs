@@ -21,6 +21,7 @@ mod batch;
 pub mod compress;
 mod decode;
 pub mod ecs;
+pub mod enrich;
 mod error;
 mod explain;
 mod field;

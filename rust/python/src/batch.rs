@@ -192,6 +192,7 @@ fn put<'py>(
         Value::Absent => Ok(()),
         Value::Text(text) => object.set_item(key, text.as_ref()),
         Value::Int(number) => object.set_item(key, number),
+        Value::Float(number) => object.set_item(key, number),
         Value::List(texts) => object.set_item(key, PyList::new(py, texts.iter().map(AsRef::as_ref as fn(&_) -> &str))?),
     }
 }

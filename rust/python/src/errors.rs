@@ -6,6 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 use vpcflow_core::{Error, RecordError};
 
+static CONFIG: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static DECODE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static FORMAT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static PARSE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -15,6 +16,7 @@ const MODULE: &str = "vpcflow.errors";
 /// The exception for an error of the core.
 pub(crate) fn raise(error: Error) -> PyErr {
     Python::attach(|py| match error {
+        Error::Config(message) => new(py, &CONFIG, "ConfigError", message),
         Error::Format(message) => new(py, &FORMAT, "FormatError", message),
         Error::Decode(message) => new(py, &DECODE, "DecodeError", message),
         Error::Record(record) => match parse_error(py, &record) {

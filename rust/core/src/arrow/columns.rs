@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, ListArray, PrimitiveArray, StringViewArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::Field;
@@ -19,6 +19,7 @@ use crate::batch::{ABSENT, Column, Span};
 use crate::ecs::{
     CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
 };
+use crate::enrich::{Side, What};
 use crate::token::same;
 
 /// Builds the arrays of one batch.
@@ -74,6 +75,7 @@ impl<'a> Builder<'a> {
                 let offsets = (0..self.rows()).map(|row| batch.offset(row).map(u64::cast_signed));
                 Arc::new(offsets.collect::<PrimitiveArray<Int64Type>>())
             }
+            Source::Added(side, what) => self.added(side, what),
             // The same in every row that is no error.
             Source::EventKind | Source::Constant(_) | Source::Region(None) if batch.error_rows.is_empty() => {
                 dictionary::of_one(self.rows(), self.text(field, 0).as_deref())
@@ -182,6 +184,33 @@ impl<'a> Builder<'a> {
             b"ACCEPT" => Some(0),
             b"REJECT" => Some(1),
             _ => None,
+        }
+    }
+
+    fn added(&self, side: Side, what: What) -> ArrayRef {
+        let rows = 0..self.rows();
+        let Some(added) = &self.context.batch.added else { return dictionary::of_one(self.rows(), None) };
+        match what {
+            What::AsNumber => {
+                Arc::new(rows.map(|row| added.answer(side, row).as_number).collect::<PrimitiveArray<Int64Type>>())
+            }
+            What::Latitude | What::Longitude => {
+                let degrees = rows.map(|row| added.answer(side, row).degrees(what));
+                Arc::new(degrees.collect::<PrimitiveArray<Float64Type>>())
+            }
+            _ => {
+                // Texts are looked at once an answer, not once a row.
+                let mut texts = Vec::new();
+                let mut known: HashMap<&str, i32> = HashMap::new();
+                let mut key = |text| {
+                    *known.entry(text).or_insert_with(|| {
+                        texts.push(text);
+                        i32::try_from(texts.len()).map_or(i32::MAX, |length| length - 1)
+                    })
+                };
+                let keys: Vec<_> = added.answers.iter().map(|answer| answer.text(what).map(&mut key)).collect();
+                dictionary::of_choices(self.rows(), &texts, |row| keys[added.sides[side as usize][row] as usize])
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::plan::{Plan, Step, write_value};
 use super::value::{Context, Value};
 use super::{protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::enrich::{Added, Side};
 use crate::time::Clock;
 
 /// How often a text may stand in a document, and how long JSON can make it: `\u0001` for one byte.
@@ -26,7 +27,7 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(context: &'a Context<'a>) -> Writer<'a> {
-        let fields = mapping(&context.batch.format);
+        let fields = mapping(context.batch);
         let good = Plan::compile(context, &fields, "event", |source| match source {
             Source::ErrorMessage => false,
             Source::Original => context.options.preserve_original,
@@ -55,6 +56,7 @@ impl<'a> Writer<'a> {
         // Without lines, one bound for all rows is cheaper than one for each.
         let longest = batch.lines.is_empty().then(|| batch.longest_texts());
         let carried = batch.origin.region.as_ref().map_or(0, String::len);
+        let added = batch.added.as_ref().map_or(0, |added| 2 * added.longest);
         let mut errors = batch.error_rows.iter().map(|&(row, _)| row as usize).peekable();
         for row in 0..batch.rows {
             before(row, &mut buffer);
@@ -64,7 +66,7 @@ impl<'a> Writer<'a> {
                 let message = batch.error_at(row).map_or(0, |error| error.raw.len() * 4 + error.reason.len() + 64);
                 bad_document(&self.bad, self.context, row, buffer.room(self.bad.bound + texts + message * ESCAPED))
             } else {
-                good.document(row, buffer.room(self.good.bound + texts))
+                good.document(row, buffer.room(self.good.bound + texts + added))
             };
             buffer.keep(written);
             buffer.pass_on(out)?;
@@ -78,6 +80,8 @@ fn bad_document(plan: &Plan, context: &Context<'_>, row: usize, mut to: Cursor<'
         match step {
             Step::Raw(range) => to.put(&plan.pool[range.clone()]),
             Step::Close(opening) => close(&mut to, *opening),
+            // A line that can't be read has no addresses.
+            Step::Added(_) => {}
             Step::Member { key, source } => {
                 let value = context.value(source, row);
                 if value != Value::Absent {
@@ -94,6 +98,7 @@ fn bad_document(plan: &Plan, context: &Context<'_>, row: usize, mut to: Cursor<'
 enum Op<'a> {
     Raw,
     Close(usize),
+    Added(Side, &'a Added),
     Timestamp,
     Start(&'a [i64]),
     End(&'a [i64]),
@@ -126,6 +131,7 @@ impl<'a> Op<'a> {
         let (key, source) = match step {
             Step::Raw(range) => return (range.clone(), Op::Raw),
             Step::Close(opening) => return (0..0, Op::Close(*opening)),
+            Step::Added(side) => return (0..0, batch.added.as_ref().map_or(Op::Raw, |added| Op::Added(*side, added))),
             Step::Member { key, source } => (key.clone(), *source),
         };
         let op = match source {
@@ -187,6 +193,10 @@ impl<'a> Good<'a> {
                 Op::Raw => true,
                 Op::Close(opening) => {
                     close(&mut to, *opening);
+                    true
+                }
+                Op::Added(side, added) => {
+                    to.put(&added.answer(*side, row).json);
                     true
                 }
                 Op::Timestamp => end_text(&mut to, end.format(context.timestamp(row))),

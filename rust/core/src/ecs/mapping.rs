@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::batch::Batch;
+use crate::enrich::{Side, What};
 use crate::field::Field;
 use crate::format::{Format, Name};
 
@@ -20,6 +22,8 @@ pub enum Type {
     Long,
     /// A port: an ECS `long` whose values fit 16 bits.
     Port,
+    /// A number with a fraction.
+    Double,
     /// A moment.
     Date,
 }
@@ -33,6 +37,7 @@ impl Type {
             Type::MatchOnlyText => "match_only_text",
             Type::Ip => "ip",
             Type::Long | Type::Port => "long",
+            Type::Double => "double",
             Type::Date => "date",
         }
     }
@@ -81,6 +86,8 @@ pub(crate) enum Source<C> {
     Offset,
     /// The same in every document of a batch.
     Constant(Constant),
+    /// What an enricher says of an address. All of a side are one piece of JSON.
+    Added(Side, What),
     /// `ecs` when any of these is present.
     Orchestrator([Option<C>; 4]),
 }
@@ -109,6 +116,7 @@ impl<C> Source<C> {
             | Source::RelatedIp(_)
             | Source::TcpFlags(_)
             | Source::Offset
+            | Source::Added(..)
             | Source::Constant(_) => false,
         }
     }
@@ -178,7 +186,7 @@ const fn carried(path: &'static str, es: Type, constant: Constant) -> Rule {
 
 use Field as F;
 use Source as S;
-use Type::{ConstantKeyword, Date, Ip, Keyword, Long, MatchOnlyText, Port};
+use Type::{ConstantKeyword, Date, Double, Ip, Keyword, Long, MatchOnlyText, Port};
 
 const ADDRESSES: [Option<F>; 4] = [Some(F::Srcaddr), Some(F::Dstaddr), Some(F::PktSrcaddr), Some(F::PktDstaddr)];
 const ORCHESTRATOR: [Option<F>; 4] = [
@@ -212,9 +220,29 @@ static RULES: &[Rule] = &[
     rule("source.port", Port, S::Number(F::Srcport)),
     rule("source.bytes", Long, S::Number(F::Bytes)),
     rule("source.packets", Long, S::Number(F::Packets)),
+    rule("source.as.number", Long, S::Added(Side::Source, What::AsNumber)),
+    rule("source.as.organization.name", Keyword, S::Added(Side::Source, What::AsOrganization)),
+    rule("source.geo.city_name", Keyword, S::Added(Side::Source, What::City)),
+    rule("source.geo.continent_name", Keyword, S::Added(Side::Source, What::Continent)),
+    rule("source.geo.country_iso_code", Keyword, S::Added(Side::Source, What::CountryCode)),
+    rule("source.geo.country_name", Keyword, S::Added(Side::Source, What::Country)),
+    rule("source.geo.location.lat", Double, S::Added(Side::Source, What::Latitude)),
+    rule("source.geo.location.lon", Double, S::Added(Side::Source, What::Longitude)),
+    rule("source.geo.region_iso_code", Keyword, S::Added(Side::Source, What::RegionCode)),
+    rule("source.geo.region_name", Keyword, S::Added(Side::Source, What::Region)),
     derived("destination.address", Keyword, S::Text(F::Dstaddr), r#""destination.ip""#),
     rule("destination.ip", Ip, S::Text(F::Dstaddr)),
     rule("destination.port", Port, S::Number(F::Dstport)),
+    rule("destination.as.number", Long, S::Added(Side::Destination, What::AsNumber)),
+    rule("destination.as.organization.name", Keyword, S::Added(Side::Destination, What::AsOrganization)),
+    rule("destination.geo.city_name", Keyword, S::Added(Side::Destination, What::City)),
+    rule("destination.geo.continent_name", Keyword, S::Added(Side::Destination, What::Continent)),
+    rule("destination.geo.country_iso_code", Keyword, S::Added(Side::Destination, What::CountryCode)),
+    rule("destination.geo.country_name", Keyword, S::Added(Side::Destination, What::Country)),
+    rule("destination.geo.location.lat", Double, S::Added(Side::Destination, What::Latitude)),
+    rule("destination.geo.location.lon", Double, S::Added(Side::Destination, What::Longitude)),
+    rule("destination.geo.region_iso_code", Keyword, S::Added(Side::Destination, What::RegionCode)),
+    rule("destination.geo.region_name", Keyword, S::Added(Side::Destination, What::Region)),
     derived("network.type", Keyword, S::NetworkType(F::Srcaddr),
         r#"CASE WHEN contains("source.ip", ':') THEN 'ipv6' WHEN "source.ip" IS NOT NULL THEN 'ipv4' END"#),
     rule("network.iana_number", Keyword, S::NumberAsText(F::Protocol)),
@@ -332,10 +360,14 @@ pub(crate) struct Mapped {
     pub(crate) in_store: bool,
 }
 
-/// The fields of a format's documents, in document order.
-pub(crate) fn mapping(format: &Format) -> Vec<Mapped> {
+/// The fields of a batch's documents, in document order.
+pub(crate) fn mapping(batch: &Batch) -> Vec<Mapped> {
+    let format: &Format = &batch.format;
     let mut mapped = Vec::new();
     for rule in RULES {
+        if matches!(rule.source, Source::Added(..)) && batch.added.is_none() {
+            continue;
+        }
         if let Some(source) = resolve(&rule.source, format) {
             let constant = matches!(source, Source::Constant(_));
             let in_store = rule.store == Store::Kept;
@@ -403,6 +435,10 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::TcpFlags(field) => S::TcpFlags(at(field)?),
         S::Region(field) => S::Region(field.and_then(at)),
         S::Orchestrator(fields) => S::Orchestrator(each(fields)?),
+        S::Added(side, what) => {
+            at(if side == Side::Source { F::Srcaddr } else { F::Dstaddr })?;
+            S::Added(side, what)
+        }
         S::Timestamp => S::Timestamp,
         S::EventKind => S::EventKind,
         S::Original => S::Original,

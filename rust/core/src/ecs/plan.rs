@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::mapping::{Mapped, Source};
 use super::out::SHORT;
 use super::value::{Context, Value};
+use crate::enrich::Side;
 
 /// One instruction of a document.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) enum Step {
     Raw(Range<usize>),
     /// A member that may be absent, its key rendered, with the opening quote of a value that is a text.
     Member { key: Range<usize>, source: Source<usize> },
+    /// What enrichers say of a side: members that were rendered before.
+    Added(Side),
     /// The end of an object whose opening took so many bytes.
     Close(usize),
 }
@@ -49,7 +52,11 @@ impl Plan {
         let mut open: Vec<(&str, usize)> = Vec::new();
         for field in fields.iter().filter(|field| include(&field.source)) {
             let (objects, key) = field.path.rsplit_once('.').unwrap_or(("", &field.path));
-            let objects: Vec<&str> = objects.split('.').filter(|object| !object.is_empty()).collect();
+            let mut objects: Vec<&str> = objects.split('.').filter(|object| !object.is_empty()).collect();
+            if matches!(field.source, Source::Added(..)) {
+                // Its own objects are part of the piece.
+                objects.truncate(1);
+            }
             let shared = open.iter().zip(&objects).take_while(|((name, _), object)| name == *object).count();
             while open.len() > shared {
                 plan.close(open.pop().map_or(0, |(_, bytes)| bytes));
@@ -91,6 +98,12 @@ impl Plan {
             return;
         }
         self.flush();
+        if let Source::Added(side, _) = field.source {
+            if !self.steps.iter().any(|step| matches!(step, Step::Added(known) if *known == side)) {
+                self.steps.push(Step::Added(side));
+            }
+            return;
+        }
         let start = self.pool.len();
         self.pool.extend_from_slice(rendered.as_bytes());
         if field.source.is_text() {
@@ -134,6 +147,7 @@ pub(super) fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
         // Writing to a vector can't fail.
         Value::Text(text) => _ = serde_json::to_writer(&mut *out, text),
         Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
+        Value::Float(number) => _ = serde_json::to_writer(&mut *out, number),
         Value::List(texts) => {
             for (i, one) in texts.iter().enumerate() {
                 out.push(if i == 0 { b'[' } else { b',' });

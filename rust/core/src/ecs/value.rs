@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::mapping::{Constant, Source};
 use super::{Options, community_id, percent, protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::enrich::{Answer, Side, What};
 use crate::field::Field;
 use crate::time::Clock;
 
@@ -18,6 +19,8 @@ pub enum Value<'a> {
     Text(Cow<'a, str>),
     /// Number.
     Int(i64),
+    /// Number with a fraction.
+    Float(f64),
     /// Array of texts, never empty.
     List(Vec<Cow<'a, str>>),
 }
@@ -150,8 +153,20 @@ impl<'a> Context<'a> {
                 let any = columns.into_iter().flatten().any(|at| !self.span(at, row).is_absent());
                 if any { Value::fixed("ecs") } else { Value::Absent }
             }
+            Source::Added(side, what) => {
+                let Some(answer) = self.added(side, row) else { return Value::Absent };
+                match what {
+                    What::AsNumber => answer.as_number.map_or(Value::Absent, Value::Int),
+                    What::Latitude | What::Longitude => answer.degrees(what).map_or(Value::Absent, Value::Float),
+                    _ => text(answer.text(what)),
+                }
+            }
             Source::Constant(constant) => self.constant(constant),
         }
+    }
+
+    pub(crate) fn added(&self, side: Side, row: usize) -> Option<&'a Answer> {
+        self.batch.added.as_ref().map(|added| added.answer(side, row))
     }
 
     pub(crate) fn original(&self, row: usize) -> String {
