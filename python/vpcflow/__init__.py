@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from vpcflow import _core
-from vpcflow._core import Batch, Format, Origin
+from vpcflow._core import Batch, Format, Geo, Origin
 from vpcflow._core import __version__ as __version__
+from vpcflow.enrich import Enricher, Interface, enrichment
 from vpcflow.errors import (
     ConfigError,
     DecodeError,
@@ -25,10 +26,11 @@ from vpcflow.errors import (
 from vpcflow.formats import to_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from os import PathLike
     from typing import BinaryIO
 
+    from vpcflow.enrich import AnyEnricher
     from vpcflow.pipeline import IndexResult, index
 
     BytesLike = bytes | bytearray | memoryview
@@ -37,9 +39,12 @@ __all__ = [
     "Batch",
     "ConfigError",
     "DecodeError",
+    "Enricher",
     "Format",
     "FormatError",
+    "Geo",
     "IndexResult",
+    "Interface",
     "Origin",
     "ParseError",
     "SinkError",
@@ -83,6 +88,7 @@ def read(
     format: Format | str | None = None,
     origin: Origin | None = None,
     on_error: Literal["index", "skip", "raise"] = "index",
+    enrich: Sequence[AnyEnricher] = (),
 ) -> Iterator[Batch]:
     """Reads one object as batches of a few MiB, in order, at constant memory.
 
@@ -91,15 +97,18 @@ def read(
         format: as for `parse`.
         origin: by default path and modification time of the file.
         on_error: as for `parse`.
+        enrich: what adds to the records, as for `index`.
 
     Raises:
+        ConfigError: an enricher can't be used.
         OSError: the file can't be opened (at once) or read (from iterating).
         FormatError: from iterating, when the layout can't be told.
         DecodeError: from iterating, when the bytes can't be decoded further; what could be came before.
         ParseError: from iterating, when a line can't be read and ``on_error="raise"``.
     """
     reader = _core.Reader(source, format=to_format(format), origin=origin, on_error=on_error)
-    return (chunk.parse() for chunk in reader)
+    added = enrichment(enrich)
+    return (chunk.parse(enrichment=added) for chunk in reader)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,14 +9,17 @@ from typing_extensions import CapsuleType
 from vpcflow.errors import ParseError
 
 __all__ = [
+    "AwsRanges",
     "Batch",
     "Chunk",
+    "Enrichment",
     "Format",
     "Geo",
     "Origin",
     "ParquetWriter",
     "Reader",
     "StoreWriter",
+    "ThreatLists",
     "__version__",
     "build_profile",
     "columns",
@@ -172,11 +175,11 @@ class Reader(Iterator[Chunk]):
 class Chunk:
     """Undecoded records of one format: the unit of work that a thread takes."""
 
-    def parse(self, *, geo: Geo | None = None) -> Batch:
+    def parse(self, *, enrichment: Enrichment | None = None) -> Batch:
         """Reads the records, once; ValueError after that. Raises ParseError with ``on_error="raise"``.
 
         Args:
-            geo: says where their addresses are, and whose.
+            enrichment: adds what it knows to them.
         """
 
     @property
@@ -197,9 +200,54 @@ class Geo:
     """
 
     def __new__(cls, files: Sequence[str | PathLike[str]]) -> Geo: ...
+
+@final
+class ThreatLists:
+    """Addresses and networks that somebody warns of: into ``threat.*``, and the tag ``threat``.
+
+    Args:
+        files: lists of lines, CSV or STIX 2.1 bundles, gzip or not; ``NAME=FILE`` gives one another name
+            than its file's. One that is replaced is read again before the next batch. Of several networks
+            that have an address the smallest counts, then the first.
+
+    Raises:
+        ConfigError: a file can't be read, or has broken lines; the first ten are named.
+    """
+
+    def __new__(cls, files: Sequence[str | PathLike[str]]) -> ThreatLists: ...
+
+@final
+class AwsRanges:
+    """Which AWS service an address belongs to, and its region: into ``source.cloud``, ``destination.cloud``.
+
+    Args:
+        file: AWS's ``ip-ranges.json``. When it is replaced it is read again before the next batch.
+
+    Raises:
+        ConfigError: it can't be read, or is something else.
+    """
+
+    def __new__(cls, file: str | PathLike[str]) -> AwsRanges: ...
+
+@final
+class Enrichment:
+    """What a run knows beyond the log: its enrichers, in their order.
+
+    Args:
+        enrichers: `Geo`, and objects with `key`, `fields` and `look_up` as `vpcflow.Enricher` describes.
+
+    Raises:
+        ConfigError: one lacks something, or two don't agree on a field's type.
+    """
+
+    def __new__(cls, enrichers: Sequence[object]) -> Enrichment: ...
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The fields that documents may get, and their types in Elasticsearch."""
+
     @property
     def notes(self) -> list[str]:
-        """Why files that were replaced are not used: what was read of them before is."""
+        """What went wrong so far."""
 
 @final
 class Batch:

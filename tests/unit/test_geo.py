@@ -1,4 +1,4 @@
-"""Where addresses are and whose they are: `--geo` and `vpcflow.index(..., geo=...)`."""
+"""Where addresses are and whose they are: `--geo` and `vpcflow.Geo`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netaddr import IPSet
 
 import samples
 import vpcflow
-from vpcflow._core import Geo, Reader
+from vpcflow._core import Enrichment, Geo, Reader
 from vpcflow.cli import main
 from vpcflow.query.store import connect
 
@@ -61,7 +61,7 @@ def record(source: str, destination: str) -> str:
 
 def batch(files: list[Path], *pairs: tuple[str, str]) -> vpcflow.Batch:
     data = samples.log(samples.V2, [record(*pair) for pair in pairs])
-    return next(Reader(data)).parse(geo=Geo(files))
+    return next(Reader(data)).parse(enrichment=Enrichment([Geo(files)]))
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_arrow_and_the_store_have_the_columns(tmp_path: Path, city: Path, asn: P
 
     log = tmp_path / "flow.log"
     log.write_bytes(samples.log(samples.V2, [record("89.160.20.156", "10.0.0.1"), "bad"]))
-    assert vpcflow.index(log, to=tmp_path / "store", geo=[city, asn]).documents == 2
+    assert vpcflow.index(log, to=tmp_path / "store", enrich=[Geo([city, asn])]).documents == 2
     sql = 'SELECT "source.geo.country_iso_code", "source.as.number", "source.geo.location.lon" FROM flows WHERE "source.ip" IS NOT NULL'
     assert connect(tmp_path / "store").execute(sql).fetchall() == [("SE", 29518, 18.0656)]
 
@@ -146,11 +146,11 @@ def test_without_files_documents_and_columns_are_as_they_were() -> None:
 
 
 def test_a_replaced_file_is_picked_up_and_a_damaged_one_is_not(tmp_path: Path, city: Path) -> None:
-    geo = Geo([city])
+    geo = Enrichment([Geo([city])])
     data = samples.log(samples.V2, [record("89.160.20.156", "10.0.0.1")])
 
     def found() -> str:
-        name = next(Reader(data)).parse(geo=geo).to_ecs()[0]["source"]["geo"]["city_name"]
+        name = next(Reader(data)).parse(enrichment=geo).to_ecs()[0]["source"]["geo"]["city_name"]
         assert isinstance(name, str)
         return name
 
@@ -186,7 +186,7 @@ def test_a_bad_file_is_refused_with_its_reason(tmp_path: Path, name: str, conten
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(vpcflow.ConfigError) as caught:
-        vpcflow.index("no-such.log", to=tmp_path / "store", geo=[path])
+        vpcflow.index("no-such.log", to=tmp_path / "store", enrich=[Geo([path])])
     assert str(path) in str(caught.value)
     assert words in str(caught.value)
 

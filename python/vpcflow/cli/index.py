@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
+from vpcflow.cli.enrichment import inventory_options, ours
 from vpcflow.cli.options import GroupedCommand, ca_option, format_option
 from vpcflow.cli.service import (
     config_option,
@@ -95,6 +96,7 @@ _SHOWN = 5
     metavar="N",
     help="Threads that parse. [default: one a processor core]",
 )
+@inventory_options
 @source_options
 @service_options
 @config_option
@@ -114,6 +116,8 @@ def index(
     geo: tuple[str, ...],
     ca: str | None,
     workers: int | None,
+    inventory: tuple[str, ...],
+    inventory_tags: tuple[str, ...] | None,
     health_file: str | None,
     metrics: str | None,
     quiet: bool,
@@ -150,6 +154,7 @@ def index(
 
     with ExitStack() as stack:
         told = gather(options)
+        enrich = ours(inventory, inventory_tags, sources=sources, accounts=told.accounts)
         signal.signal(signal.SIGTERM, _terminate)
         stop = stack.enter_context(stop_on_signals()) if told.follow else None
         progress = stack.enter_context(show_progress(quiet=quiet))
@@ -167,8 +172,9 @@ def index(
             progress=progress,
             dead_letter=dead_letter,
             give_up_after=give_up_after,
-            geo=geo,
+            enrich=enrichers(geo),
             ca=ca,
+            enrich=enrich,
             source_options=told,
             stop=stop,
         )

@@ -66,17 +66,23 @@ fn flags(value: i64) -> String {
         .filter(|(bit, _)| value & bit != 0)
         .map(|(_, name)| name)
         .collect();
-    let side = match (value & 2 != 0, value & 16 != 0) {
-        (true, false) => " (from the side that opened the connection)",
-        (true, true) => " (from the side that answered)",
-        _ => "",
-    };
-    if names.is_empty() { "none worth logging".to_string() } else { names.join(" ") + side }
+    let said = [
+        (value & 18 == 2, "SYN: this side asked for the connection"),
+        (value & 18 == 18, "SYN ACK: this side answered the SYN, so the connection was open"),
+        (value & 1 != 0, "FIN: this side closed it in the interval"),
+        (value & 4 != 0, "RST: this side refused or broke it off"),
+    ];
+    let said: Vec<_> = said.iter().filter(|(is_said, _)| *is_said).map(|(_, words)| *words).collect();
+    match (names.is_empty(), said.is_empty()) {
+        (true, _) => "no SYN, FIN or RST in the interval; ACK and PSH alone are not logged".to_string(),
+        (_, true) => names.join(" "),
+        _ => format!("{} ({})", names.join(" "), said.join("; ")),
+    }
 }
 
 fn path(value: i64) -> Option<&'static str> {
     Some(match value {
-        1 => "to another resource in the same VPC",
+        1 => "to another resource in the same VPC, or one that makes an interface in it (NAT gateway, endpoint)",
         2 => "through an internet gateway or a gateway VPC endpoint",
         3 => "through a virtual private gateway",
         4 => "through VPC peering within the region",

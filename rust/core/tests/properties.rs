@@ -1,14 +1,14 @@
 //! What holds for every record: written and read back it is the same, and every encoder says the same of it.
 
 use std::fmt::Write;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value as Json};
 use vpcflow_core::ecs::{self, Ids, Value};
-use vpcflow_core::enrich::Geo;
+use vpcflow_core::enrich::{Enrichment, Geo};
 use vpcflow_core::{Batch, Chunk, Field, Kind, Name, Options, Reader, Source, parse};
 
 /// A token that the field takes; in one of ten cases, `-`.
@@ -51,13 +51,13 @@ fn read(text: String) -> Batch {
 }
 
 /// Networks of half of all addresses.
-static GEO: LazyLock<Geo> = LazyLock::new(|| {
+static GEO: LazyLock<Enrichment> = LazyLock::new(|| {
     let path = std::env::temp_dir().join(format!("vpcflow-properties-{}.csv", std::process::id()));
     let ranges = "0.0.0.0,99.255.255.255,1,\"A, \"\"b\"\" é\"\n100.0.0.0,150.0.0.0,2,\n::,7fff::,3,C\n";
     std::fs::write(&path, ranges).expect("a file can be written");
     let geo = Geo::open(std::slice::from_ref(&path)).expect("the ranges are good");
     std::fs::remove_file(&path).expect("it was written");
-    geo
+    Enrichment::new(vec![Arc::new(geo)]).expect("its fields are good")
 });
 
 /// The documents as `serde_json` writes them: the oracle of the JSON writer.
@@ -73,6 +73,7 @@ fn documents(batch: &Batch, options: &ecs::Options) -> Vec<Json> {
             Value::Text(text) => text.into(),
             Value::Int(number) => number.into(),
             Value::Float(number) => number.into(),
+            Value::Bool(truth) => truth.into(),
             Value::List(texts) => texts.into_iter().map(|text| Json::from(text.into_owned())).collect(),
         };
     });

@@ -193,6 +193,7 @@ fn put<'py>(
         Value::Text(text) => object.set_item(key, text.as_ref()),
         Value::Int(number) => object.set_item(key, number),
         Value::Float(number) => object.set_item(key, number),
+        Value::Bool(truth) => object.set_item(key, truth),
         Value::List(texts) => object.set_item(key, PyList::new(py, texts.iter().map(AsRef::as_ref as fn(&_) -> &str))?),
     }
 }

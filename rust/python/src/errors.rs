@@ -13,6 +13,11 @@ static PARSE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 const MODULE: &str = "vpcflow.errors";
 
+/// A `ConfigError`.
+pub(crate) fn config(py: Python<'_>, message: String) -> PyErr {
+    new(py, &CONFIG, "ConfigError", message)
+}
+
 /// The exception for an error of the core.
 pub(crate) fn raise(error: Error) -> PyErr {
     Python::attach(|py| match error {

@@ -13,7 +13,7 @@ use pyo3::types::PyBytes;
 use vpcflow_core::{self as core, OnError, Source};
 
 use crate::batch::Batch;
-use crate::enrich::Geo;
+use crate::enrich::Enrichment;
 use crate::errors::{raise, system_text};
 use crate::format::{Format, Origin};
 
@@ -85,15 +85,15 @@ pub(crate) struct Chunk {
 
 #[pymethods]
 impl Chunk {
-    #[pyo3(signature = (*, geo=None))]
-    fn parse(&self, py: Python<'_>, geo: Option<&Bound<'_, Geo>>) -> PyResult<Batch> {
+    #[pyo3(signature = (*, enrichment=None))]
+    fn parse(&self, py: Python<'_>, enrichment: Option<&Bound<'_, Enrichment>>) -> PyResult<Batch> {
         let chunk = self.chunk.lock().unwrap_or_else(PoisonError::into_inner).take();
         let chunk = chunk.ok_or_else(|| PyValueError::new_err("this chunk was parsed before"))?;
-        let geo = geo.map(Bound::get);
+        let enrichment = enrichment.map(Bound::get);
         let parse = || {
             let mut batch = chunk.parse()?;
-            if let Some(geo) = geo {
-                geo.0.add(&mut batch);
+            if let Some(enrichment) = enrichment {
+                enrichment.0.add(&mut batch);
             }
             Ok(batch)
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, ListArray, PrimitiveArray, StringViewArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringViewArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::Field;
 
@@ -19,7 +19,7 @@ use crate::batch::{ABSENT, Column, Span};
 use crate::ecs::{
     CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
 };
-use crate::enrich::{Side, What};
+use crate::enrich::Said;
 use crate::token::same;
 
 /// Builds the arrays of one batch.
@@ -75,7 +75,7 @@ impl<'a> Builder<'a> {
                 let offsets = (0..self.rows()).map(|row| batch.offset(row).map(u64::cast_signed));
                 Arc::new(offsets.collect::<PrimitiveArray<Int64Type>>())
             }
-            Source::Added(side, what) => self.added(side, what),
+            Source::Side(..) | Source::Top(_) => self.added(field),
             // The same in every row that is no error.
             Source::EventKind | Source::Constant(_) | Source::Region(None) if batch.error_rows.is_empty() => {
                 dictionary::of_one(self.rows(), self.text(field, 0).as_deref())
@@ -89,6 +89,7 @@ impl<'a> Builder<'a> {
             | Source::Constant(_)
             | Source::Region(_)
             | Source::Orchestrator(_)
+            | Source::Tags
             | Source::ErrorMessage
             | Source::Original
             | Source::Percent(_) => dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row))),
@@ -187,29 +188,66 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn added(&self, side: Side, what: What) -> ArrayRef {
-        let rows = 0..self.rows();
+    /// Made from what was said, which each row has a number of.
+    fn added(&self, field: &Mapped) -> ArrayRef {
         let Some(added) = &self.context.batch.added else { return dictionary::of_one(self.rows(), None) };
-        match what {
-            What::AsNumber => {
-                Arc::new(rows.map(|row| added.answer(side, row).as_number).collect::<PrimitiveArray<Int64Type>>())
+        let (said, numbers): (Vec<Option<&Said>>, &[u32]) = match field.source {
+            Source::Side(side, number) => {
+                let said = added.entries.iter().map(|entry| entry.side.get(number)?.as_ref());
+                (said.collect(), &added.sides[side as usize])
             }
-            What::Latitude | What::Longitude => {
-                let degrees = rows.map(|row| added.answer(side, row).degrees(what));
-                Arc::new(degrees.collect::<PrimitiveArray<Float64Type>>())
+            Source::Top(number) => {
+                (added.wholes.iter().map(|whole| whole.top.get(number)?.as_ref()).collect(), &added.records)
+            }
+            _ => (Vec::new(), &[]),
+        };
+        let rows = numbers.iter().map(|&number| said[number as usize]);
+        // A text that stands for a list of texts, too.
+        let texts = |said: Option<&'a Said>| match said {
+            Some(Said::Text(text)) => std::slice::from_ref(text),
+            Some(Said::Texts(texts)) => texts.as_slice(),
+            _ => &[],
+        };
+        let mut distinct = Vec::new();
+        let mut known: HashMap<&str, i32> = HashMap::new();
+        let mut key = |text: &'a String| {
+            *known.entry(text).or_insert_with(|| {
+                distinct.push(text.as_str());
+                i32::try_from(distinct.len()).map_or(i32::MAX, |length| length - 1)
+            })
+        };
+        // Texts are looked at once an answer, not once a row.
+        let mut all =
+            || -> Vec<Vec<i32>> { said.iter().map(|said| texts(*said).iter().map(&mut key).collect()).collect() };
+        match field.es {
+            Type::Long | Type::Port => {
+                let number =
+                    |said: Option<&Said>| if let Some(Said::Long(number)) = said { Some(*number) } else { None };
+                Arc::new(rows.map(number).collect::<PrimitiveArray<Int64Type>>())
+            }
+            Type::Double => {
+                let number =
+                    |said: Option<&Said>| if let Some(Said::Double(number)) = said { Some(*number) } else { None };
+                Arc::new(rows.map(number).collect::<PrimitiveArray<Float64Type>>())
+            }
+            Type::Boolean => {
+                let truth =
+                    |said: Option<&Said>| if let Some(Said::Boolean(truth)) = said { Some(*truth) } else { None };
+                Arc::new(rows.map(truth).collect::<BooleanArray>())
+            }
+            _ if field.list => {
+                let keys = all();
+                let mut lists = Lists::new(self.rows());
+                let mut flat = Vec::new();
+                for &number in numbers {
+                    flat.extend_from_slice(&keys[number as usize]);
+                    lists.end(flat.len());
+                }
+                lists.finish(dictionary::of_keys(flat, &distinct))
             }
             _ => {
-                // Texts are looked at once an answer, not once a row.
-                let mut texts = Vec::new();
-                let mut known: HashMap<&str, i32> = HashMap::new();
-                let mut key = |text| {
-                    *known.entry(text).or_insert_with(|| {
-                        texts.push(text);
-                        i32::try_from(texts.len()).map_or(i32::MAX, |length| length - 1)
-                    })
-                };
-                let keys: Vec<_> = added.answers.iter().map(|answer| answer.text(what).map(&mut key)).collect();
-                dictionary::of_choices(self.rows(), &texts, |row| keys[added.sides[side as usize][row] as usize])
+                let keys = all();
+                dictionary::of_choices(self.rows(), &distinct, |row| keys[numbers[row] as usize].first().copied())
             }
         }
     }

@@ -56,7 +56,7 @@ impl<'a> Writer<'a> {
         // Without lines, one bound for all rows is cheaper than one for each.
         let longest = batch.lines.is_empty().then(|| batch.longest_texts());
         let carried = batch.origin.region.as_ref().map_or(0, String::len);
-        let added = batch.added.as_ref().map_or(0, |added| 2 * added.longest);
+        let added = batch.added.as_ref().map_or(0, |added| added.longest);
         let mut errors = batch.error_rows.iter().map(|&(row, _)| row as usize).peekable();
         for row in 0..batch.rows {
             before(row, &mut buffer);
@@ -80,8 +80,8 @@ fn bad_document(plan: &Plan, context: &Context<'_>, row: usize, mut to: Cursor<'
         match step {
             Step::Raw(range) => to.put(&plan.pool[range.clone()]),
             Step::Close(opening) => close(&mut to, *opening),
-            // A line that can't be read has no addresses.
-            Step::Added(_) => {}
+            // A line that can't be read has no addresses, and is of no interface.
+            Step::Side(_) | Step::Top { .. } | Step::Tags => {}
             Step::Member { key, source } => {
                 let value = context.value(source, row);
                 if value != Value::Absent {
@@ -98,7 +98,9 @@ fn bad_document(plan: &Plan, context: &Context<'_>, row: usize, mut to: Cursor<'
 enum Op<'a> {
     Raw,
     Close(usize),
-    Added(Side, &'a Added),
+    Side(Side, &'a Added),
+    Top(usize, &'a Added),
+    Tags(&'a Added),
     Timestamp,
     Start(&'a [i64]),
     End(&'a [i64]),
@@ -128,10 +130,13 @@ impl<'a> Op<'a> {
             Column::Text(spans) | Column::Addr { spans, .. } => spans.as_slice(),
             Column::Int(_) => &[],
         };
+        let added = |op: &dyn Fn(&'a Added) -> Op<'a>| batch.added.as_ref().map_or(Op::Raw, op);
         let (key, source) = match step {
             Step::Raw(range) => return (range.clone(), Op::Raw),
             Step::Close(opening) => return (0..0, Op::Close(*opening)),
-            Step::Added(side) => return (0..0, batch.added.as_ref().map_or(Op::Raw, |added| Op::Added(*side, added))),
+            Step::Side(side) => return (0..0, added(&|added| Op::Side(*side, added))),
+            Step::Top { key, number } => return (key.clone(), added(&|added| Op::Top(*number, added))),
+            Step::Tags => return (0..0, added(&Op::Tags)),
             Step::Member { key, source } => (key.clone(), *source),
         };
         let op = match source {
@@ -195,8 +200,18 @@ impl<'a> Good<'a> {
                     close(&mut to, *opening);
                     true
                 }
-                Op::Added(side, added) => {
-                    to.put(&added.answer(*side, row).json);
+                Op::Side(side, added) => {
+                    let (json, length) = added.entry(*side, row).json();
+                    to.piece(json, 0, length);
+                    true
+                }
+                Op::Top(number, added) => {
+                    let json = added.whole(row).json(*number);
+                    to.put(json);
+                    !json.is_empty()
+                }
+                Op::Tags(added) => {
+                    to.put(&added.whole(row).tags_json);
                     true
                 }
                 Op::Timestamp => end_text(&mut to, end.format(context.timestamp(row))),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::batch::Batch;
-use crate::enrich::{Side, What};
+use crate::enrich::{AWS_FIELDS, Added, GEO_FIELDS, Known, Side, THREAT_FIELDS};
 use crate::field::Field;
 use crate::format::{Format, Name};
 
@@ -24,6 +24,8 @@ pub enum Type {
     Port,
     /// A number with a fraction.
     Double,
+    /// Yes or no.
+    Boolean,
     /// A moment.
     Date,
 }
@@ -38,6 +40,7 @@ impl Type {
             Type::Ip => "ip",
             Type::Long | Type::Port => "long",
             Type::Double => "double",
+            Type::Boolean => "boolean",
             Type::Date => "date",
         }
     }
@@ -86,8 +89,12 @@ pub(crate) enum Source<C> {
     Offset,
     /// The same in every document of a batch.
     Constant(Constant),
-    /// What an enricher says of an address. All of a side are one piece of JSON.
-    Added(Side, What),
+    /// What enrichers say of an address, by number. All of a side are one piece of JSON.
+    Side(Side, usize),
+    /// What enrichers say of a record, by number.
+    Top(usize),
+    /// The tags, with those of enrichers.
+    Tags,
     /// `ecs` when any of these is present.
     Orchestrator([Option<C>; 4]),
 }
@@ -116,7 +123,9 @@ impl<C> Source<C> {
             | Source::RelatedIp(_)
             | Source::TcpFlags(_)
             | Source::Offset
-            | Source::Added(..)
+            | Source::Side(..)
+            | Source::Top(_)
+            | Source::Tags
             | Source::Constant(_) => false,
         }
     }
@@ -186,7 +195,7 @@ const fn carried(path: &'static str, es: Type, constant: Constant) -> Rule {
 
 use Field as F;
 use Source as S;
-use Type::{ConstantKeyword, Date, Double, Ip, Keyword, Long, MatchOnlyText, Port};
+use Type::{ConstantKeyword, Date, Ip, Keyword, Long, MatchOnlyText, Port};
 
 const ADDRESSES: [Option<F>; 4] = [Some(F::Srcaddr), Some(F::Dstaddr), Some(F::PktSrcaddr), Some(F::PktDstaddr)];
 const ORCHESTRATOR: [Option<F>; 4] = [
@@ -220,29 +229,9 @@ static RULES: &[Rule] = &[
     rule("source.port", Port, S::Number(F::Srcport)),
     rule("source.bytes", Long, S::Number(F::Bytes)),
     rule("source.packets", Long, S::Number(F::Packets)),
-    rule("source.as.number", Long, S::Added(Side::Source, What::AsNumber)),
-    rule("source.as.organization.name", Keyword, S::Added(Side::Source, What::AsOrganization)),
-    rule("source.geo.city_name", Keyword, S::Added(Side::Source, What::City)),
-    rule("source.geo.continent_name", Keyword, S::Added(Side::Source, What::Continent)),
-    rule("source.geo.country_iso_code", Keyword, S::Added(Side::Source, What::CountryCode)),
-    rule("source.geo.country_name", Keyword, S::Added(Side::Source, What::Country)),
-    rule("source.geo.location.lat", Double, S::Added(Side::Source, What::Latitude)),
-    rule("source.geo.location.lon", Double, S::Added(Side::Source, What::Longitude)),
-    rule("source.geo.region_iso_code", Keyword, S::Added(Side::Source, What::RegionCode)),
-    rule("source.geo.region_name", Keyword, S::Added(Side::Source, What::Region)),
     derived("destination.address", Keyword, S::Text(F::Dstaddr), r#""destination.ip""#),
     rule("destination.ip", Ip, S::Text(F::Dstaddr)),
     rule("destination.port", Port, S::Number(F::Dstport)),
-    rule("destination.as.number", Long, S::Added(Side::Destination, What::AsNumber)),
-    rule("destination.as.organization.name", Keyword, S::Added(Side::Destination, What::AsOrganization)),
-    rule("destination.geo.city_name", Keyword, S::Added(Side::Destination, What::City)),
-    rule("destination.geo.continent_name", Keyword, S::Added(Side::Destination, What::Continent)),
-    rule("destination.geo.country_iso_code", Keyword, S::Added(Side::Destination, What::CountryCode)),
-    rule("destination.geo.country_name", Keyword, S::Added(Side::Destination, What::Country)),
-    rule("destination.geo.location.lat", Double, S::Added(Side::Destination, What::Latitude)),
-    rule("destination.geo.location.lon", Double, S::Added(Side::Destination, What::Longitude)),
-    rule("destination.geo.region_iso_code", Keyword, S::Added(Side::Destination, What::RegionCode)),
-    rule("destination.geo.region_name", Keyword, S::Added(Side::Destination, What::Region)),
     derived("network.type", Keyword, S::NetworkType(F::Srcaddr),
         r#"CASE WHEN contains("source.ip", ':') THEN 'ipv6' WHEN "source.ip" IS NOT NULL THEN 'ipv4' END"#),
     rule("network.iana_number", Keyword, S::NumberAsText(F::Protocol)),
@@ -353,6 +342,8 @@ const LAST_KNOWN: &str = "aws.vpcflow.next_hop_interface_type";
 pub(crate) struct Mapped {
     pub(crate) path: Cow<'static, str>,
     pub(crate) es: Type,
+    /// Whether enrichers say lists of it.
+    pub(crate) list: bool,
     pub(crate) source: Source<usize>,
     /// Whether the Arrow form has it.
     pub(crate) in_arrow: bool,
@@ -365,15 +356,13 @@ pub(crate) fn mapping(batch: &Batch) -> Vec<Mapped> {
     let format: &Format = &batch.format;
     let mut mapped = Vec::new();
     for rule in RULES {
-        if matches!(rule.source, Source::Added(..)) && batch.added.is_none() {
-            continue;
-        }
         if let Some(source) = resolve(&rule.source, format) {
             let constant = matches!(source, Source::Constant(_));
             let in_store = rule.store == Store::Kept;
             mapped.push(Mapped {
                 path: rule.path.into(),
                 es: rule.es,
+                list: false,
                 source,
                 in_arrow: !constant || in_store,
                 in_store,
@@ -384,24 +373,81 @@ pub(crate) fn mapping(batch: &Batch) -> Vec<Mapped> {
                 if let Name::Unknown(name) = name {
                     let path = format!("aws.vpcflow.{}", name.replace('-', "_")).into();
                     let source = Source::Text(at);
-                    mapped.push(Mapped { path, es: Keyword, source, in_arrow: true, in_store: true });
+                    mapped.push(Mapped { path, es: Keyword, list: false, source, in_arrow: true, in_store: true });
                 }
             }
         }
     }
+    if let Some(added) = &batch.added {
+        add(&mut mapped, format, added);
+    }
     mapped
 }
 
-/// Every field of a document: path, type in Elasticsearch, and the SQL (`DuckDB`'s) that makes it where the Parquet store
-/// does not hold it. Without SQL the store holds it, or, for what belongs to the data stream alone, has no such column.
-pub fn columns() -> impl Iterator<Item = (&'static str, Type, Option<&'static str>)> {
-    RULES.iter().map(|rule| {
+/// Puts what enrichers may say among the fields of the log: behind those that it shares an object with. What the log
+/// itself says stays as it is.
+fn add(mapped: &mut Vec<Mapped>, format: &Format, added: &Added) {
+    let field = |path: String, known: &Known, source| Mapped {
+        path: path.into(),
+        es: known.es,
+        list: known.list,
+        source,
+        in_arrow: true,
+        in_store: true,
+    };
+    let sides = [(Side::Source, "source", F::Srcaddr), (Side::Destination, "destination", F::Dstaddr)];
+    for (side, name, _) in sides.into_iter().filter(|(.., address)| format.position(*address).is_some()) {
+        for (number, known) in added.fields.sides.iter().enumerate() {
+            put(mapped, field(format!("{name}.{}", known.path), known, Source::Side(side, number)));
+        }
+    }
+    for (number, known) in added.fields.tops.iter().enumerate() {
+        if !mapped.iter().any(|field| field.path == known.path) {
+            put(mapped, field(known.path.clone(), known, Source::Top(number)));
+        }
+    }
+    if added.fields.tags
+        && let Some(tags) = mapped.iter_mut().find(|field| field.path == "tags")
+    {
+        tags.source = Source::Tags;
+    }
+}
+
+fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
+    let objects = |path: &str| path.matches('.').count();
+    let shared = |path: &str| {
+        let same = path.split('.').zip(field.path.split('.')).take_while(|(a, b)| a == b).count();
+        same.min(objects(path)).min(objects(&field.path))
+    };
+    let most = mapped.iter().map(|known| shared(&known.path)).max().unwrap_or(0);
+    let at = if most == 0 {
+        // What shares nothing comes before what the documents end in, which is the same in all.
+        mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags))
+    } else {
+        mapped.iter().rposition(|known| shared(&known.path) == most)
+    };
+    mapped.insert(at.map_or(0, |at| at + 1), field);
+}
+
+/// Every field that a document can have without enrichers of the user's: path, type in Elasticsearch, and the SQL
+/// (`DuckDB`'s) that makes it where the Parquet store does not hold it. Without SQL the store holds it, or, for what
+/// belongs to the data stream alone, has no such column.
+pub fn columns() -> impl Iterator<Item = (Cow<'static, str>, Type, Option<&'static str>)> {
+    let rules = RULES.iter().map(|rule| {
         let sql = match rule.store {
             Store::Sql(sql) => Some(sql),
             Store::Kept | Store::Left => None,
         };
-        (rule.path, rule.es, sql)
-    })
+        (Cow::Borrowed(rule.path), rule.es, sql)
+    });
+    let sides = ["source", "destination"].into_iter().flat_map(|side| {
+        let fields = GEO_FIELDS.iter().chain(&AWS_FIELDS);
+        fields.map(move |(name, es)| (Cow::Owned(format!("{side}.{name}")), *es, None))
+    });
+    // Tags have their rule.
+    let threats = THREAT_FIELDS.iter().filter(|(name, _)| *name != "tags");
+    let threats = threats.map(|(name, es)| (Cow::Borrowed(*name), *es, None));
+    rules.chain(sides).chain(threats)
 }
 
 /// The rule with its columns in a format; `None` when the format lacks what it needs.
@@ -435,10 +481,9 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::TcpFlags(field) => S::TcpFlags(at(field)?),
         S::Region(field) => S::Region(field.and_then(at)),
         S::Orchestrator(fields) => S::Orchestrator(each(fields)?),
-        S::Added(side, what) => {
-            at(if side == Side::Source { F::Srcaddr } else { F::Dstaddr })?;
-            S::Added(side, what)
-        }
+        S::Side(side, number) => S::Side(side, number),
+        S::Top(number) => S::Top(number),
+        S::Tags => S::Tags,
         S::Timestamp => S::Timestamp,
         S::EventKind => S::EventKind,
         S::Original => S::Original,

@@ -24,7 +24,9 @@ pub(crate) use community_id::Ids as CommunityIds;
 pub(crate) use mapping::mapping;
 #[cfg(feature = "parquet")]
 pub(crate) use mapping::{Constant, Mapped, Source};
-pub(crate) use service::{name as service_name, of_port as service_of_port};
+#[cfg(feature = "parquet")]
+pub(crate) use service::name as service_name;
+pub(crate) use service::of_port as service_of_port;
 #[cfg(feature = "parquet")]
 pub(crate) use tcp_flags::NAMES as TCP_FLAGS;
 pub(crate) use value::Context;

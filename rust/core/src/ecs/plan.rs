@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::mapping::{Mapped, Source};
+use super::mapping::{Constant, Mapped, Source};
 use super::out::SHORT;
 use super::value::{Context, Value};
 use crate::enrich::Side;
@@ -19,7 +19,11 @@ pub(super) enum Step {
     /// A member that may be absent, its key rendered, with the opening quote of a value that is a text.
     Member { key: Range<usize>, source: Source<usize> },
     /// What enrichers say of a side: members that were rendered before.
-    Added(Side),
+    Side(Side),
+    /// A field that enrichers say, its key rendered; its value was rendered before.
+    Top { key: Range<usize>, number: usize },
+    /// What enrichers add to the tags.
+    Tags,
     /// The end of an object whose opening took so many bytes.
     Close(usize),
 }
@@ -53,7 +57,7 @@ impl Plan {
         for field in fields.iter().filter(|field| include(&field.source)) {
             let (objects, key) = field.path.rsplit_once('.').unwrap_or(("", &field.path));
             let mut objects: Vec<&str> = objects.split('.').filter(|object| !object.is_empty()).collect();
-            if matches!(field.source, Source::Added(..)) {
+            if matches!(field.source, Source::Side(..)) {
                 // Its own objects are part of the piece.
                 objects.truncate(1);
             }
@@ -87,6 +91,7 @@ impl Plan {
         let rendered = format!("\"{key}\":");
         let constant = match field.source {
             Source::Constant(constant) => Some(context.constant(constant)),
+            Source::Tags => Some(context.constant(Constant::Tags)),
             Source::EventKind => Some(Value::Text(self.kind.into())),
             _ => None,
         };
@@ -95,12 +100,19 @@ impl Plan {
                 self.pool.extend_from_slice(rendered.as_bytes());
                 write_value(&mut self.pool, &value);
             }
+            if field.source == Source::Tags {
+                // More come behind the last one.
+                self.pool.truncate(self.pool.len() - 2);
+                self.flush();
+                self.steps.push(Step::Tags);
+                self.pool.extend_from_slice(b"],");
+            }
             return;
         }
         self.flush();
-        if let Source::Added(side, _) = field.source {
-            if !self.steps.iter().any(|step| matches!(step, Step::Added(known) if *known == side)) {
-                self.steps.push(Step::Added(side));
+        if let Source::Side(side, _) = field.source {
+            if !self.steps.iter().any(|step| matches!(step, Step::Side(known) if *known == side)) {
+                self.steps.push(Step::Side(side));
             }
             return;
         }
@@ -110,6 +122,10 @@ impl Plan {
             self.pool.push(b'"');
         }
         self.pending = self.pool.len();
+        if let Source::Top(number) = field.source {
+            self.steps.push(Step::Top { key: start..self.pending, number });
+            return;
+        }
         self.steps.push(Step::Member { key: start..self.pending, source: field.source });
     }
 
@@ -147,6 +163,7 @@ pub(super) fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
         // Writing to a vector can't fail.
         Value::Text(text) => _ = serde_json::to_writer(&mut *out, text),
         Value::Int(number) => out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
+        Value::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
         Value::Float(number) => _ = serde_json::to_writer(&mut *out, number),
         Value::List(texts) => {
             for (i, one) in texts.iter().enumerate() {

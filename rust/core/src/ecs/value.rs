@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::mapping::{Constant, Source};
 use super::{Options, community_id, percent, protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
-use crate::enrich::{Answer, Side, What};
+use crate::enrich::{Added, Said};
 use crate::field::Field;
 use crate::time::Clock;
 
@@ -21,6 +21,8 @@ pub enum Value<'a> {
     Int(i64),
     /// Number with a fraction.
     Float(f64),
+    /// Yes or no.
+    Bool(bool),
     /// Array of texts, never empty.
     List(Vec<Cow<'a, str>>),
 }
@@ -153,20 +155,29 @@ impl<'a> Context<'a> {
                 let any = columns.into_iter().flatten().any(|at| !self.span(at, row).is_absent());
                 if any { Value::fixed("ecs") } else { Value::Absent }
             }
-            Source::Added(side, what) => {
-                let Some(answer) = self.added(side, row) else { return Value::Absent };
-                match what {
-                    What::AsNumber => answer.as_number.map_or(Value::Absent, Value::Int),
-                    What::Latitude | What::Longitude => answer.degrees(what).map_or(Value::Absent, Value::Float),
-                    _ => text(answer.text(what)),
+            Source::Side(side, number) => self.added(|added| added.entry(side, row).side.get(number)),
+            Source::Top(number) => self.added(|added| added.whole(row).top.get(number)),
+            Source::Tags => match (self.constant(Constant::Tags), &self.batch.added) {
+                (Value::List(mut tags), Some(added)) => {
+                    tags.extend(added.whole(row).tags.iter().map(|tag| Cow::Borrowed(tag.as_str())));
+                    Value::List(tags)
                 }
-            }
+                (tags, _) => tags,
+            },
             Source::Constant(constant) => self.constant(constant),
         }
     }
 
-    pub(crate) fn added(&self, side: Side, row: usize) -> Option<&'a Answer> {
-        self.batch.added.as_ref().map(|added| added.answer(side, row))
+    fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Option<Said>>) -> Value<'a> {
+        let text = |text: &'a String| Cow::Borrowed(text.as_str());
+        match self.batch.added.as_ref().and_then(find).and_then(Option::as_ref) {
+            None => Value::Absent,
+            Some(Said::Text(said)) => Value::Text(text(said)),
+            Some(Said::Long(number)) => Value::Int(*number),
+            Some(Said::Double(number)) => Value::Float(*number),
+            Some(Said::Boolean(truth)) => Value::Bool(*truth),
+            Some(Said::Texts(texts)) => Value::List(texts.iter().map(text).collect()),
+        }
     }
 
     pub(crate) fn original(&self, row: usize) -> String {

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use maxminddb::Reader;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
-use super::{Answer, Place};
+use super::geo::{About, Place};
+use super::tree::Tree;
 use crate::error::{Error, Result};
 
 /// What a file that was replaced differs in.
@@ -22,7 +24,7 @@ pub(super) struct Database {
 }
 
 enum Data {
-    Mmdb(Box<Reader<Vec<u8>>>),
+    Mmdb(Box<Reader<Bytes>>, Tree),
     Ranges(Ranges),
 }
 
@@ -43,7 +45,7 @@ impl Database {
     pub(super) fn open(path: &Path) -> Result<Database> {
         let refused = |reason: &dyn std::fmt::Display| Error::Config(format!("{}: {reason}", path.display()));
         let stamp = stamp(path).unwrap_or_default();
-        let bytes = fs::read(path).map_err(|error| {
+        let bytes = fs::read(path).map(Bytes::from).map_err(|error| {
             let text = error.to_string();
             refused(&text.split(" (os error").next().unwrap_or(&text))
         })?;
@@ -52,26 +54,26 @@ impl Database {
             Data::Ranges(Ranges::parse(&bytes).map_err(|reason| refused(&reason))?)
         } else {
             let advice = "; give a MaxMind database (.mmdb), or ASN ranges as .csv";
-            let reader = Reader::from_source(bytes)
+            let reader = Reader::from_source(bytes.clone())
                 .map_err(|error| refused(&format!("is no mmdb, or is cut short: {error}{advice}")))?;
             reader.verify().map_err(|error| refused(&format!("is damaged: {error}; download it again")))?;
-            Data::Mmdb(Box::new(reader))
+            let tree = Tree::new(bytes, reader.metadata());
+            Data::Mmdb(Box::new(reader), tree)
         };
         Ok(Database { path: path.into(), stamp, data })
     }
 
-    /// The place of an address's record in the file.
-    pub(super) fn find(&self, address: IpAddr) -> Option<u32> {
+    /// The place of an address's record in the file, above 0; 0, if there is none.
+    pub(super) fn find(&self, address: IpAddr) -> u32 {
         match &self.data {
-            // An IPv6 address in a file of IPv4 is an error there; here it is just not known.
-            Data::Mmdb(reader) => reader.lookup(address).ok()?.offset().map(|offset| offset as u32),
-            Data::Ranges(ranges) => ranges.find(address),
+            Data::Mmdb(_, tree) => tree.find(address),
+            Data::Ranges(ranges) => ranges.find(address).map_or(0, |at| at + 1),
         }
     }
 
     /// Adds what the file says of an address to an answer: where it belongs to, if nothing before said it, and where
     /// it is, if nothing before said more.
-    pub(super) fn answer(&self, address: IpAddr, answer: &mut Answer) {
+    pub(super) fn answer(&self, address: IpAddr, answer: &mut About) {
         match &self.data {
             Data::Ranges(ranges) => {
                 if let Some((number, name)) = ranges.find(address).map(|at| &ranges.networks[at as usize])
@@ -81,7 +83,7 @@ impl Database {
                     answer.as_organization = Some(name.clone()).filter(|name| !name.is_empty());
                 }
             }
-            Data::Mmdb(reader) => {
+            Data::Mmdb(reader, _) => {
                 let found = reader.lookup(address).and_then(|found| found.decode::<Json>());
                 let Ok(Some(record)) = found else { return };
                 if answer.as_number.is_none()

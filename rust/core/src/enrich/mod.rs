@@ -1,153 +1,140 @@
-//! What is known about an address beyond the log. Answers are found per distinct address, never per line; each is
-//! rendered once, and spliced into every document that has the address.
+//! What is known beyond the log. Enrichers answer per distinct address or interface, never per line; each answer is
+//! rendered once, and spliced into every document that has the value.
 
+mod added;
+mod aws;
+mod cache;
 mod database;
+mod fields;
 mod geo;
 mod ranges;
 mod special;
+mod threat;
+mod tree;
+mod watched;
 
-pub use geo::Geo;
+pub use aws::{AwsRanges, FIELDS as AWS_FIELDS};
+pub use fields::{Declared, Fields};
+pub use geo::{FIELDS as GEO_FIELDS, Geo};
+pub use threat::{FIELDS as THREAT_FIELDS, Feed, Threats};
 
-use std::sync::Arc;
+pub(crate) use added::{Added, Side};
+pub(crate) use fields::Known;
 
-/// What an answer says of an address. The names are ECS's, below `source` or `destination`, in document order.
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use self::cache::Cache;
+use crate::batch::Batch;
+use crate::error::Result;
+
+/// What an enricher is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
-    AsNumber,
-    AsOrganization,
-    City,
-    Continent,
-    CountryCode,
-    Country,
-    Latitude,
-    Longitude,
-    RegionCode,
-    Region,
+pub enum Key {
+    /// An address of either end of a flow.
+    Address,
+    /// The interface that logged a record.
+    Interface,
 }
 
-/// An end of a flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Source,
-    Destination,
+/// What a record says of the interface that logged it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)] // the names are the log's
+pub struct Interface<'a> {
+    pub account_id: Option<&'a str>,
+    pub vpc_id: Option<&'a str>,
+    pub subnet_id: Option<&'a str>,
+    pub interface_id: Option<&'a str>,
+    pub instance_id: Option<&'a str>,
 }
 
-/// What is known about some addresses.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Answer {
-    pub(crate) as_number: Option<i64>,
-    pub(crate) as_organization: Option<String>,
-    pub(crate) place: Place,
-    /// The members as JSON, with a comma behind each.
-    pub(crate) json: Vec<u8>,
+/// Values that nobody in this run was asked about before.
+#[derive(Debug)]
+pub enum Asked<'a> {
+    /// Of an enricher with [`Key::Address`].
+    Addresses(&'a [IpAddr]),
+    /// Of an enricher with [`Key::Interface`].
+    Interfaces(&'a [Interface<'a>]),
 }
 
-/// Where an address is.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Place {
-    pub(crate) city: Option<String>,
-    pub(crate) continent: Option<String>,
-    pub(crate) country_code: Option<String>,
-    pub(crate) country: Option<String>,
-    /// Latitude and longitude in degrees.
-    pub(crate) location: Option<(f64, f64)>,
-    pub(crate) region_code: Option<String>,
-    pub(crate) region: Option<String>,
+/// A value of a field.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // they say what they are
+pub enum Said {
+    Text(String),
+    Long(i64),
+    Double(f64),
+    Boolean(bool),
+    /// Never empty.
+    Texts(Vec<String>),
 }
 
-impl Place {
-    /// How much it says.
-    pub(crate) fn fields(&self) -> usize {
-        let texts = [&self.city, &self.continent, &self.country_code, &self.country, &self.region_code, &self.region];
-        texts.iter().filter(|text| text.is_some()).count() + usize::from(self.location.is_some())
+/// Values by the number of the declared field.
+pub type Answer = Vec<(usize, Said)>;
+
+/// Something that knows more than the log.
+pub trait Enricher: Send + Sync {
+    /// What it is asked about.
+    fn key(&self) -> Key;
+    /// What it may say.
+    fn fields(&self) -> &[Declared];
+    /// Its knowledge as it is now. When that is another than before, earlier answers are forgotten.
+    fn current(&self) -> Arc<dyn Knowledge>;
+    /// What went wrong so far, for the end of a run.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
     }
 }
 
-impl Answer {
-    pub(crate) fn text(&self, what: What) -> Option<&str> {
-        match what {
-            What::AsOrganization => &self.as_organization,
-            What::City => &self.place.city,
-            What::Continent => &self.place.continent,
-            What::CountryCode => &self.place.country_code,
-            What::Country => &self.place.country,
-            What::RegionCode => &self.place.region_code,
-            What::Region => &self.place.region,
-            What::AsNumber | What::Latitude | What::Longitude => return None,
+/// What an enricher knows. Of one or more parts (files), each of which numbers its entries; 0 is none.
+pub trait Knowledge: Send + Sync {
+    /// How many parts there are.
+    fn parts(&self) -> usize {
+        1
+    }
+    /// The entry of each value in a part. `found` is as long as what is asked, and zeros.
+    fn find(&self, part: usize, asked: &Asked<'_>, found: &mut [u32]);
+    /// What the entries, one a part, say together. `asked` is one of the addresses that have them.
+    fn answer(&self, entries: &[u32], asked: Option<IpAddr>) -> Answer;
+}
+
+/// The enrichers of a run, in their order.
+pub struct Enrichment {
+    enrichers: Vec<Arc<dyn Enricher>>,
+    fields: Arc<Fields>,
+    /// One for each thread that is at work, so that none waits for another.
+    caches: Mutex<Vec<Cache>>,
+}
+
+impl Enrichment {
+    /// An error names the field that can't be.
+    pub fn new(enrichers: Vec<Arc<dyn Enricher>>) -> Result<Enrichment> {
+        let fields = Fields::of(&enrichers)?;
+        Ok(Enrichment { enrichers, fields: Arc::new(fields), caches: Mutex::default() })
+    }
+
+    /// The fields that documents get.
+    pub fn fields(&self) -> &Arc<Fields> {
+        &self.fields
+    }
+
+    /// What went wrong so far: each once.
+    pub fn notes(&self) -> Vec<String> {
+        self.enrichers.iter().flat_map(|enricher| enricher.notes()).collect()
+    }
+
+    /// Adds to a batch what is known of its addresses and interfaces.
+    pub fn add(&self, batch: &mut Batch) {
+        if self.enrichers.is_empty() {
+            return;
         }
-        .as_deref()
-    }
-
-    pub(crate) fn degrees(&self, what: What) -> Option<f64> {
-        self.place.location.map(|(latitude, longitude)| if what == What::Latitude { latitude } else { longitude })
-    }
-
-    /// With its JSON.
-    fn rendered(mut self) -> Answer {
-        let mut autonomous = Members::default();
-        autonomous.add("number", self.as_number);
-        autonomous.object("organization", |inner| inner.add("name", self.as_organization.as_deref()));
-        let place = &self.place;
-        let mut geo = Members::default();
-        geo.add("city_name", place.city.as_deref());
-        geo.add("continent_name", place.continent.as_deref());
-        geo.add("country_iso_code", place.country_code.as_deref());
-        geo.add("country_name", place.country.as_deref());
-        geo.object("location", |inner| {
-            inner.add("lat", place.location.map(|it| it.0));
-            inner.add("lon", place.location.map(|it| it.1));
-        });
-        geo.add("region_iso_code", place.region_code.as_deref());
-        geo.add("region_name", place.region.as_deref());
-        let mut whole = Members::default();
-        whole.put("as", autonomous);
-        whole.put("geo", geo);
-        self.json = whole.0;
-        self
-    }
-}
-
-/// Members of a JSON object, with a comma behind each.
-#[derive(Default)]
-struct Members(Vec<u8>);
-
-impl Members {
-    fn add(&mut self, key: &str, value: Option<impl Into<serde_json::Value>>) {
-        if let Some(value) = value {
-            let value: serde_json::Value = value.into();
-            self.0.extend_from_slice(format!("\"{key}\":{value},").as_bytes());
-        }
-    }
-
-    fn object(&mut self, key: &str, fill: impl FnOnce(&mut Members)) {
-        let mut inner = Members::default();
-        fill(&mut inner);
-        self.put(key, inner);
-    }
-
-    /// An object; nothing, if it is empty.
-    fn put(&mut self, key: &str, mut inner: Members) {
-        if inner.0.pop().is_some() {
-            self.0.extend_from_slice(format!("\"{key}\":{{").as_bytes());
-            self.0.extend_from_slice(&inner.0);
-            self.0.extend_from_slice(b"},");
-        }
-    }
-}
-
-/// The answers of a batch. Answer 0 says nothing.
-#[derive(Debug, Clone)]
-pub(crate) struct Added {
-    pub(crate) answers: Vec<Arc<Answer>>,
-    /// For each row, the number of the answer for its source and destination.
-    pub(crate) sides: [Vec<u32>; 2],
-    /// Bytes of the longest JSON.
-    pub(crate) longest: usize,
-}
-
-impl Added {
-    #[inline]
-    pub(crate) fn answer(&self, side: Side, row: usize) -> &Answer {
-        &self.answers[self.sides[side as usize][row] as usize]
+        let current: Vec<_> = self.enrichers.iter().map(|enricher| enricher.current()).collect();
+        let cache = self.caches.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut cache = match cache {
+            Some(cache) if cache.knows(&current) => cache,
+            _ => Cache::new(&self.enrichers, current, self.fields.clone()),
+        };
+        batch.added = Some(cache.look_up(batch));
+        self.caches.lock().unwrap_or_else(PoisonError::into_inner).push(cache);
     }
 }

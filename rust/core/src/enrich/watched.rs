@@ -21,10 +21,7 @@ pub(super) struct Watched<T> {
 
 impl<T> Watched<T> {
     /// Makes it from the files. `make` reads them itself.
-    pub(super) fn new(
-        paths: Vec<PathBuf>,
-        make: impl Fn() -> Result<T> + Send + Sync + 'static,
-    ) -> Result<Watched<T>> {
+    pub(super) fn new(paths: Vec<PathBuf>, make: impl Fn() -> Result<T> + Send + Sync + 'static) -> Result<Watched<T>> {
         // Before they are read: one that is replaced meanwhile is read again.
         let stamps = stamps(&paths).unwrap_or_default();
         let held = RwLock::new((stamps, Arc::new(make()?)));

@@ -32,7 +32,8 @@ impl Lists {
             let refused = |reason: String| Error::Config(format!("{}: {reason}", feed.path.display()));
             collector.lists.feeds.push((collector.lists.len() as u32, feed.name.clone()));
             let bytes = read(&feed.path).map_err(refused)?;
-            let unreadable = |error| refused(format!("is no text: {error}; give a list of addresses, CSV or a STIX bundle"));
+            let unreadable =
+                |error| refused(format!("is no text: {error}; give a list of addresses, CSV or a STIX bundle"));
             let text = std::str::from_utf8(&bytes).map_err(unreadable)?;
             let text = text.trim_start_matches('\u{feff}');
             let mut unused = Vec::new();
@@ -129,7 +130,11 @@ impl Collector {
         if self.lists.names.len() > u32::MAX as usize {
             return Err("makes the lists larger than 4 GiB".into());
         }
-        let more = if self.count > self.broken.len() { format!("; and {} more", self.count - self.broken.len()) } else { String::new() };
+        let more = if self.count > self.broken.len() {
+            format!("; and {} more", self.count - self.broken.len())
+        } else {
+            String::new()
+        };
         if self.broken.is_empty() { Ok(()) } else { Err(format!("{}{more}", self.broken.join("; "))) }
     }
 }

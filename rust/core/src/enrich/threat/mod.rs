@@ -45,6 +45,22 @@ pub struct Feed {
     pub path: PathBuf,
 }
 
+impl Feed {
+    /// A list by its path, or by `NAME=PATH`. Without a name it is that of the file without its endings.
+    pub fn new(given: PathBuf) -> Feed {
+        if let Some((name, path)) = given.to_str().and_then(|text| text.split_once('='))
+            && !name.is_empty()
+            && !given.exists()
+        {
+            return Feed { name: name.into(), path: path.into() };
+        }
+        let packed = given.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+        let stem = if packed { given.with_extension("") } else { given.clone() };
+        let name = stem.file_stem().unwrap_or(stem.as_os_str()).to_string_lossy().into_owned();
+        Feed { name, path: given }
+    }
+}
+
 /// Threat lists of any number and kind.
 pub struct Threats {
     fields: Vec<Declared>,

@@ -16,7 +16,8 @@ pub(super) fn read(text: &str, collector: &mut Collector) -> Result<Vec<String>,
     let bundle: Json = serde_json::from_str(text).map_err(|error| format!("is no STIX bundle: {error}"))?;
     let objects = bundle.get("objects").and_then(Json::as_array);
     let objects = objects.ok_or("is no STIX bundle: there are no objects in it")?;
-    let of_type = |kind: &'static str| objects.iter().enumerate().filter(move |(_, it)| string(it, "type") == Some(kind));
+    let of_type =
+        |kind: &'static str| objects.iter().enumerate().filter(move |(_, it)| string(it, "type") == Some(kind));
     let identities: FxHashMap<&str, &str> =
         of_type("identity").filter_map(|(_, it)| string(it, "id").zip(string(it, "name"))).collect();
     let today = Clock::new().text(now());
@@ -117,7 +118,9 @@ fn tokens(pattern: &str) -> Option<Vec<String>> {
             letter if letter.is_whitespace() => {}
             letter => {
                 let mut word = String::from(letter);
-                while let Some(letter) = letters.next_if(|letter| !letter.is_whitespace() && !"[]()='".contains(*letter)) {
+                while let Some(letter) =
+                    letters.next_if(|letter| !letter.is_whitespace() && !"[]()='".contains(*letter))
+                {
                     word.push(letter);
                 }
                 tokens.push(word);

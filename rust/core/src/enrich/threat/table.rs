@@ -4,7 +4,8 @@ use super::details::{Details, confidence, moment};
 use super::lists::Collector;
 
 /// The names that a column may have, by what it holds; the first two that a list has stand for themselves.
-const INDICATOR: &[&str] = &["ip", "cidr", "indicator", "network", "address", "ip_address", "ip_range", "dst_ip", "src_ip"];
+const INDICATOR: &[&str] =
+    &["ip", "cidr", "indicator", "network", "address", "ip_address", "ip_range", "dst_ip", "src_ip"];
 const PROVIDER: &[&str] = &["provider", "source"];
 const DESCRIPTION: &[&str] = &["description", "comment", "malware", "threat"];
 const CONFIDENCE: &[&str] = &["confidence", "confidence_level"];
@@ -37,7 +38,8 @@ fn bare(line: &str) -> (&str, &str) {
 fn read_csv(text: &str, collector: &mut Collector) -> Result<(), String> {
     let mut reader = csv::ReaderBuilder::new().comment(Some(b'#')).trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| said(&error))?.clone();
-    let column = |names: &[&str]| names.iter().find_map(|name| header.iter().position(|it| it.eq_ignore_ascii_case(name)));
+    let column =
+        |names: &[&str]| names.iter().find_map(|name| header.iter().position(|it| it.eq_ignore_ascii_case(name)));
     let Some(indicator) = column(INDICATOR) else {
         return Err(format!("its first line names no column {}", INDICATOR.join(", ")));
     };
@@ -63,7 +65,8 @@ fn read_csv(text: &str, collector: &mut Collector) -> Result<(), String> {
 }
 
 fn details(record: &csv::StringRecord, columns: [Option<usize>; 6]) -> Result<Details, String> {
-    let texts = columns.map(|column| column.and_then(|at| record.get(at)).filter(|text| !text.is_empty() && *text != "-"));
+    let texts =
+        columns.map(|column| column.and_then(|at| record.get(at)).filter(|text| !text.is_empty() && *text != "-"));
     let [provider, description, level, reference, first_seen, last_seen] = texts;
     Ok(Details {
         provider: provider.map(Into::into),
