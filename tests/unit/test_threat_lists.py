@@ -268,6 +268,7 @@ def test_the_same_in_every_form(tmp_path: Path) -> None:
     for name in ("ip", "name", "type", "confidence", "description"):
         expected = [document.get("threat", {}).get("indicator", {}).get(name) for document in documents]
         assert frame[f"threat.indicator.{name}"].to_list() == expected
+    assert frame["threat.indicator.first_seen"][0].isoformat() == "2026-01-04T21:44:34+00:00"
     assert [document["tags"] for document in documents] == [
         ["forwarded", "aws-vpcflow", "threat"], ["forwarded", "aws-vpcflow"], ["forwarded", "aws-vpcflow", "threat"],
     ]  # fmt: skip

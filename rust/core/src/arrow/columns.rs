@@ -20,6 +20,7 @@ use crate::ecs::{
     CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
 };
 use crate::enrich::Said;
+use crate::time;
 use crate::token::same;
 
 /// Builds the arrays of one batch.
@@ -229,6 +230,12 @@ impl<'a> Builder<'a> {
                 let number =
                     |said: Option<&Said>| if let Some(Said::Double(number)) = said { Some(*number) } else { None };
                 Arc::new(rows.map(number).collect::<PrimitiveArray<Float64Type>>())
+            }
+            Type::Date => {
+                let millis =
+                    |said: Option<&Said>| if let Some(Said::Text(text)) = said { time::parse(text) } else { None };
+                let array = rows.map(millis).collect::<PrimitiveArray<TimestampMillisecondType>>();
+                Arc::new(array.with_timezone("UTC"))
             }
             Type::Boolean => {
                 let truth =
