@@ -52,17 +52,23 @@ TABLES: dict[str, tuple[str, ...]] = {
         "latency", "scan_frequency", "start_position", "log_streams", "log_stream_prefix",
         "number_of_workers",
     ),
+    "enrich": ("use",),
+    "enrich.geo": ("files",),
     "enrich.inventory": ("files", "tags"),
     "service": ("health_file", "metrics"),
 }  # fmt: skip
 
 #: Where a key in its table is short for the option.
 OPTIONS = {
+    ("enrich", "use"): "enrich",
+    ("enrich.geo", "files"): "geo",
     ("enrich.inventory", "files"): "inventory",
     ("enrich.inventory", "tags"): "inventory_tags",
 }
 
-_LISTS = frozenset({"sources", "tags", "accounts", "regions", "log_streams", "inventory", "inventory_tags"})
+_LISTS = frozenset(
+    {"sources", "tags", "accounts", "regions", "log_streams", "inventory", "inventory_tags", "geo", "enrich"}
+)
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -119,15 +125,16 @@ def _tables(where: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Mappi
             raise ConfigError(f"{where}: [{name}] is no table of it{_meant(name, list(TABLES))}")
         if not isinstance(table, Mapping):
             raise ConfigError(f"{where}: {name} must be a table, [{name}]")
-        if not within:
-            yield name, table
-            continue
-        for key, value in table.items():
-            if f"{name}.{key}" not in within:
-                raise ConfigError(f"{where}: [{name}] has no {key}{_meant(f'{name}.{key}', within)}")
-            if not isinstance(value, Mapping):
+        plain = {key: value for key, value in table.items() if f"{name}.{key}" not in within}
+        for key in plain:
+            if within and key not in TABLES.get(name, ()):
+                known = [*within, *TABLES.get(name, ())]
+                raise ConfigError(f"{where}: [{name}] has no {key}{_meant(f'{name}.{key}', known)}")
+        yield name, plain
+        for key in table.keys() - plain.keys():
+            if not isinstance(table[key], Mapping):
                 raise ConfigError(f"{where}: {name}.{key} must be a table, [{name}.{key}]")
-            yield f"{name}.{key}", value
+            yield f"{name}.{key}", table[key]
 
 
 def _value(where: str, what: str, key: str, value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
-from vpcflow.cli.enrichment import inventory_options, ours
+from vpcflow.cli.enrichment import enrichers, enrichment_options
 from vpcflow.cli.options import GroupedCommand, ca_option, format_option
 from vpcflow.cli.service import (
     config_option,
@@ -82,13 +82,6 @@ _SHOWN = 5
     help="Elasticsearch: how long it may be away or too busy before the run ends, such as 90s or 1h; what is "
     "not stored by then is left to the next run. [default: 5m]",
 )
-@click.option(
-    "--geo",
-    multiple=True,
-    metavar="FILE",
-    help="Say where addresses are, and whose: .mmdb of cities, countries or ASNs, or ASN ranges as .csv. "
-    "Can be repeated.",
-)
 @ca_option
 @click.option(
     "--workers",
@@ -96,7 +89,7 @@ _SHOWN = 5
     metavar="N",
     help="Threads that parse. [default: one a processor core]",
 )
-@inventory_options
+@enrichment_options
 @source_options
 @service_options
 @config_option
@@ -113,11 +106,8 @@ def index(
     namespace: str,
     ids: Literal["auto", "digest"] | None,
     give_up_after: float | None,
-    geo: tuple[str, ...],
     ca: str | None,
     workers: int | None,
-    inventory: tuple[str, ...],
-    inventory_tags: tuple[str, ...] | None,
     health_file: str | None,
     metrics: str | None,
     quiet: bool,
@@ -154,7 +144,7 @@ def index(
 
     with ExitStack() as stack:
         told = gather(options)
-        enrich = ours(inventory, inventory_tags, sources=sources, accounts=told.accounts)
+        enrich = enrichers(options, sources=sources, accounts=told.accounts)
         signal.signal(signal.SIGTERM, _terminate)
         stop = stack.enter_context(stop_on_signals()) if told.follow else None
         progress = stack.enter_context(show_progress(quiet=quiet))
@@ -172,7 +162,6 @@ def index(
             progress=progress,
             dead_letter=dead_letter,
             give_up_after=give_up_after,
-            enrich=enrichers(geo),
             ca=ca,
             enrich=enrich,
             source_options=told,

@@ -22,7 +22,10 @@ GROUP = "vpcflow.enrichers"
 
 
 class Interface(NamedTuple):
-    """What a record says of the interface that logged it. None: its format hasn't the field, or it is ``-``."""
+    """What a record says of the interface that logged it.
+
+    None: its format hasn't the field, or it is ``-``.
+    """
 
     account_id: str | None
     vpc_id: str | None
@@ -93,5 +96,7 @@ def installed(names: Sequence[str]) -> list[Enricher]:
         try:
             found.append(cast("Enricher", point.load()()))
         except Exception as error:
-            raise ConfigError(f"the enricher {name} ({point.value}): {type(error).__name__}: {error}") from error
+            raise ConfigError(
+                f"the enricher {name} ({point.value}): {type(error).__name__}: {error}"
+            ) from error
     return found
