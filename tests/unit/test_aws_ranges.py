@@ -36,7 +36,12 @@ PREFIXES_V6 = [prefix("2a05:d000::/24", "AMAZON"), prefix("2a05:d07a::/32", "S3"
 
 
 def ranges(**changes: Any) -> dict[str, Any]:
-    return {"syncToken": "1", "createDate": "2026-11-24-00-00-00", "prefixes": PREFIXES, "ipv6_prefixes": PREFIXES_V6} | changes
+    return {
+        "syncToken": "1",
+        "createDate": "2026-11-24-00-00-00",
+        "prefixes": PREFIXES,
+        "ipv6_prefixes": PREFIXES_V6,
+    } | changes
 
 
 @pytest.fixture
@@ -57,8 +62,14 @@ def batch(file: Path, *pairs: tuple[str, str]) -> vpcflow.Batch:
 @pytest.mark.parametrize(
     ("address", "cloud"),
     [
-        ("3.5.1.1", {"service": {"name": "S3"}, "region": "eu-west-1"}),  # of three services with the same prefix
-        ("3.16.1.1", {"service": {"name": "EC2"}, "region": "us-east-2"}),  # AMAZON's is smaller, and counts last
+        (
+            "3.5.1.1",
+            {"service": {"name": "S3"}, "region": "eu-west-1"},
+        ),  # of three services with the same prefix
+        (
+            "3.16.1.1",
+            {"service": {"name": "EC2"}, "region": "us-east-2"},
+        ),  # AMAZON's is smaller, and counts last
         ("3.200.0.1", {"service": {"name": "AMAZON"}, "region": "eu-west-1"}),
         ("13.33.0.1", {"service": {"name": "CLOUDFRONT"}}),  # GLOBAL is no region
         ("2a05:d07a::1", {"service": {"name": "S3"}, "region": "eu-west-1"}),

@@ -57,7 +57,9 @@ def test_the_same_in_every_form(tmp_path: Path) -> None:
 def test_a_format_that_lacks_what_it_takes_has_no_service(names: str) -> None:
     values = {"srcport": "50000", "dstport": "443", "protocol": "6"}
     record = " ".join(values[name] for name in names.split())
-    [document] = vpcflow.parse(samples.log(f"{names} srcaddr end", [f"{record} 10.0.0.1 1418530070"])).to_ecs()
+    [document] = vpcflow.parse(
+        samples.log(f"{names} srcaddr end", [f"{record} 10.0.0.1 1418530070"])
+    ).to_ecs()
     assert "protocol" not in document["network"]
 
 

@@ -277,7 +277,9 @@ def test_the_same_in_every_form(tmp_path: Path) -> None:
 def test_the_command_and_the_store(tmp_path: Path) -> None:
     path = write(tmp_path / "drop.txt", DROP)
     log = tmp_path / "a.log"
-    log.write_bytes(samples.log(samples.V2, [samples.ACCEPTED, samples.ACCEPTED.replace("172.31.16.139", "198.51.100.1")]))
+    log.write_bytes(
+        samples.log(samples.V2, [samples.ACCEPTED, samples.ACCEPTED.replace("172.31.16.139", "198.51.100.1")])
+    )
     store = tmp_path / "store"
     done = CliRunner().invoke(main, ["index", str(log), "--to", str(store), "--threat-list", str(path)])
     assert done.exit_code == 0, done.output
@@ -289,7 +291,9 @@ def test_the_command_refuses_a_broken_list(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "what\n")
     log = tmp_path / "a.log"
     log.write_bytes(samples.log(samples.V2, [samples.ACCEPTED]))
-    done = CliRunner().invoke(main, ["index", str(log), "--to", str(tmp_path / "s"), "--threat-list", str(path)])
+    done = CliRunner().invoke(
+        main, ["index", str(log), "--to", str(tmp_path / "s"), "--threat-list", str(path)]
+    )
     assert done.exit_code != 0
     assert f'{path}: line 1: "what" is no address' in done.output
     assert not (tmp_path / "s").exists()
@@ -298,5 +302,8 @@ def test_the_command_refuses_a_broken_list(tmp_path: Path) -> None:
 def test_the_configuration_file(tmp_path: Path) -> None:
     from vpcflow.config import load
 
-    path = write(tmp_path / "vpcflow.toml", '[enrich.threat]\nfiles = ["drop.txt", "mine=b.csv"]\n\n[enrich.aws]\nranges = "ip-ranges.json"\n')
+    path = write(
+        tmp_path / "vpcflow.toml",
+        '[enrich.threat]\nfiles = ["drop.txt", "mine=b.csv"]\n\n[enrich.aws]\nranges = "ip-ranges.json"\n',
+    )
     assert load(path) == {"threat_lists": ("drop.txt", "mine=b.csv"), "aws_ranges": "ip-ranges.json"}
