@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from vpcflow import _core
-from vpcflow._core import Batch, Format, Geo, Origin
+from vpcflow._core import AwsRanges, Batch, Format, Geo, Origin, ThreatLists
 from vpcflow._core import __version__ as __version__
 from vpcflow.enrich import Enricher, Interface, enrichment
 from vpcflow.errors import (
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     BytesLike = bytes | bytearray | memoryview
 
 __all__ = [
+    "AwsRanges",
     "Batch",
     "ConfigError",
     "DecodeError",
@@ -49,6 +50,7 @@ __all__ = [
     "ParseError",
     "SinkError",
     "SourceError",
+    "ThreatLists",
     "VpcflowError",
     "__version__",
     "index",

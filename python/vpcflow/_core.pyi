@@ -9,6 +9,7 @@ from typing_extensions import CapsuleType
 from vpcflow.errors import ParseError
 
 __all__ = [
+    "AwsRanges",
     "Batch",
     "Chunk",
     "Enrichment",
@@ -18,6 +19,7 @@ __all__ = [
     "ParquetWriter",
     "Reader",
     "StoreWriter",
+    "ThreatLists",
     "__version__",
     "build_profile",
     "columns",
@@ -198,6 +200,34 @@ class Geo:
     """
 
     def __new__(cls, files: Sequence[str | PathLike[str]]) -> Geo: ...
+
+@final
+class ThreatLists:
+    """Addresses and networks that somebody warns of: into ``threat.*``, and the tag ``threat``.
+
+    Args:
+        files: lists of lines, CSV or STIX 2.1 bundles, gzip or not; ``NAME=FILE`` gives one another name
+            than its file's. One that is replaced is read again before the next batch. Of several networks
+            that have an address the smallest counts, then the first.
+
+    Raises:
+        ConfigError: a file can't be read, or has broken lines; the first ten are named.
+    """
+
+    def __new__(cls, files: Sequence[str | PathLike[str]]) -> ThreatLists: ...
+
+@final
+class AwsRanges:
+    """Which AWS service an address belongs to, and its region: into ``source.cloud``, ``destination.cloud``.
+
+    Args:
+        file: AWS's ``ip-ranges.json``. When it is replaced it is read again before the next batch.
+
+    Raises:
+        ConfigError: it can't be read, or is something else.
+    """
+
+    def __new__(cls, file: str | PathLike[str]) -> AwsRanges: ...
 
 @final
 class Enrichment:

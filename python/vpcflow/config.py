@@ -53,22 +53,29 @@ TABLES: dict[str, tuple[str, ...]] = {
         "number_of_workers",
     ),
     "enrich": ("use",),
+    "enrich.aws": ("ranges",),
     "enrich.geo": ("files",),
     "enrich.inventory": ("files", "tags"),
+    "enrich.threat": ("files",),
     "service": ("health_file", "metrics"),
 }  # fmt: skip
 
 #: Where a key in its table is short for the option.
 OPTIONS = {
     ("enrich", "use"): "enrich",
+    ("enrich.aws", "ranges"): "aws_ranges",
     ("enrich.geo", "files"): "geo",
     ("enrich.inventory", "files"): "inventory",
     ("enrich.inventory", "tags"): "inventory_tags",
+    ("enrich.threat", "files"): "threat_lists",
 }
 
 _LISTS = frozenset(
-    {"sources", "tags", "accounts", "regions", "log_streams", "inventory", "inventory_tags", "geo", "enrich"}
-)
+    {
+        "sources", "tags", "accounts", "regions", "log_streams", "inventory", "inventory_tags", "geo",
+        "threat_lists", "enrich",
+    }
+)  # fmt: skip
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ mod _core {
     #[pymodule_export]
     use crate::bytes::gzip;
     #[pymodule_export]
-    use crate::enrich::{Enrichment, Geo};
+    use crate::enrich::{AwsRanges, Enrichment, Geo, ThreatLists};
     #[pymodule_export]
     use crate::format::{Format, Origin, columns, explain, fields};
     #[pymodule_export]

@@ -16,8 +16,11 @@ use arrow_schema::Field;
 use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
-use crate::ecs::{CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword};
+use crate::ecs::{
+    CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
+};
 use crate::enrich::Said;
+use crate::time;
 use crate::token::same;
 
 /// Builds the arrays of one batch.
@@ -50,6 +53,11 @@ impl<'a> Builder<'a> {
             }),
             Source::Transport(at) => {
                 dictionary::of_numbers(self.ints(at), |number| protocol_keyword(number).map(Into::into))
+            }
+            Source::Service { .. } => {
+                let codes: Vec<_> =
+                    (0..self.rows()).map(|row| self.context.service(&field.source, row).into()).collect();
+                dictionary::of_numbers(&codes, |code| service_name(code as u16).map(Into::into))
             }
             Source::Text(at) if matches!(batch.columns[at], Column::Addr { .. }) => Arc::new(self.addresses(at)),
             Source::Text(at) => self.texts(at),
@@ -222,6 +230,12 @@ impl<'a> Builder<'a> {
                 let number =
                     |said: Option<&Said>| if let Some(Said::Double(number)) = said { Some(*number) } else { None };
                 Arc::new(rows.map(number).collect::<PrimitiveArray<Float64Type>>())
+            }
+            Type::Date => {
+                let millis =
+                    |said: Option<&Said>| if let Some(Said::Text(text)) = said { time::parse(text) } else { None };
+                let array = rows.map(millis).collect::<PrimitiveArray<TimestampMillisecondType>>();
+                Arc::new(array.with_timezone("UTC"))
             }
             Type::Boolean => {
                 let truth =

@@ -9,7 +9,7 @@ use super::mapping::{Source, mapping};
 use super::out::{Buffer, Cursor};
 use super::plan::{Plan, Step, write_value};
 use super::value::{Context, Value};
-use super::{protocol, tcp_flags};
+use super::{protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
 use crate::enrich::{Added, Side};
 use crate::time::Clock;
@@ -110,6 +110,7 @@ enum Op<'a> {
     EventType(&'a [Span]),
     Outcome(&'a [Span]),
     Transport(&'a [i64]),
+    Service([&'a [i64]; 3]),
     NetworkType(&'a [Option<IpAddr>]),
     CommunityId,
     RelatedIp([Option<usize>; 4]),
@@ -149,6 +150,7 @@ impl<'a> Op<'a> {
             Source::EventType(at) => Op::EventType(at.map_or(&[], spans)),
             Source::Outcome(at) => Op::Outcome(spans(at)),
             Source::Transport(at) => Op::Transport(ints(at)),
+            Source::Service { protocol, ports: (from, to) } => Op::Service([protocol, from, to].map(ints)),
             Source::NetworkType(at) => match &batch.columns[at] {
                 Column::Addr { values, .. } => Op::NetworkType(values),
                 _ => Op::Other(source),
@@ -256,6 +258,13 @@ impl<'a> Good<'a> {
                         to.fixed_and_true(b"\",")
                     }),
                 },
+                Op::Service([protocols, source_ports, destination_ports]) => {
+                    let code = service::code(protocols[row], source_ports[row], destination_ports[row]);
+                    service::name(code).is_some_and(|name| {
+                        to.put(name.as_bytes());
+                        to.fixed_and_true(b"\",")
+                    })
+                }
                 Op::NetworkType(addresses) => match addresses[row] {
                     Some(IpAddr::V4(_)) => to.fixed_and_true(br#"ipv4","#),
                     Some(IpAddr::V6(_)) => to.fixed_and_true(br#"ipv6","#),

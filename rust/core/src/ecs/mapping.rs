@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::batch::Batch;
-use crate::enrich::{Added, GEO_FIELDS, Known, Side};
+use crate::enrich::{AWS_FIELDS, Added, GEO_FIELDS, Known, Side, THREAT_FIELDS};
 use crate::field::Field;
 use crate::format::{Format, Name};
 
@@ -67,6 +67,8 @@ pub(crate) enum Source<C> {
     Outcome(C),
     /// Keyword of the protocol number.
     Transport(C),
+    /// Name of the service, by protocol and both ports.
+    Service { protocol: C, ports: (C, C) },
     /// `ipv4` or `ipv6`, by address.
     NetworkType(C),
     /// From source and destination address, protocol, and both ports where the format has them.
@@ -108,6 +110,7 @@ impl<C> Source<C> {
             | Source::NumberAsText(_)
             | Source::Outcome(_)
             | Source::Transport(_)
+            | Source::Service { .. }
             | Source::NetworkType(_)
             | Source::CommunityId { .. }
             | Source::Region(_)
@@ -233,6 +236,7 @@ static RULES: &[Rule] = &[
         r#"CASE WHEN contains("source.ip", ':') THEN 'ipv6' WHEN "source.ip" IS NOT NULL THEN 'ipv4' END"#),
     rule("network.iana_number", Keyword, S::NumberAsText(F::Protocol)),
     rule("network.transport", Keyword, S::Transport(F::Protocol)),
+    rule("network.protocol", Keyword, S::Service { protocol: F::Protocol, ports: (F::Srcport, F::Dstport) }),
     keyword("network.direction", F::FlowDirection),
     derived("network.bytes", Long, S::Number(F::Bytes), r#""source.bytes""#),
     derived("network.packets", Long, S::Number(F::Packets), r#""source.packets""#),
@@ -436,10 +440,14 @@ pub fn columns() -> impl Iterator<Item = (Cow<'static, str>, Type, Option<&'stat
         };
         (Cow::Borrowed(rule.path), rule.es, sql)
     });
-    let geo = ["source", "destination"]
-        .into_iter()
-        .flat_map(|side| GEO_FIELDS.iter().map(move |(name, es)| (Cow::Owned(format!("{side}.{name}")), *es, None)));
-    rules.chain(geo)
+    let sides = ["source", "destination"].into_iter().flat_map(|side| {
+        let fields = GEO_FIELDS.iter().chain(&AWS_FIELDS);
+        fields.map(move |(name, es)| (Cow::Owned(format!("{side}.{name}")), *es, None))
+    });
+    // Tags have their rule.
+    let threats = THREAT_FIELDS.iter().filter(|(name, _)| *name != "tags");
+    let threats = threats.map(|(name, es)| (Cow::Borrowed(*name), *es, None));
+    rules.chain(sides).chain(threats)
 }
 
 /// The rule with its columns in a format; `None` when the format lacks what it needs.
@@ -459,6 +467,9 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::EventType(field) => S::EventType(field.and_then(at)),
         S::Outcome(field) => S::Outcome(at(field)?),
         S::Transport(field) => S::Transport(at(field)?),
+        S::Service { protocol, ports: (from, to) } => {
+            S::Service { protocol: at(protocol)?, ports: (at(from)?, at(to)?) }
+        }
         S::NetworkType(field) => S::NetworkType(at(field)?),
         S::CommunityId { source, destination, protocol, ports } => S::CommunityId {
             source: at(source)?,

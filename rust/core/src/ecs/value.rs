@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::mapping::{Constant, Source};
-use super::{Options, community_id, percent, protocol, tcp_flags};
+use super::{Options, community_id, percent, protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
 use crate::enrich::{Added, Said};
 use crate::field::Field;
@@ -77,6 +77,13 @@ impl<'a> Context<'a> {
         (!span.is_absent()).then(|| self.batch.str(span))
     }
 
+    /// The code of a row's service.
+    pub(crate) fn service(&self, source: &Source<usize>, row: usize) -> u16 {
+        let Source::Service { protocol, ports: (from, to) } = *source else { return 0 };
+        let int = |at| self.int(at, row).unwrap_or(ABSENT);
+        service::code(int(protocol), int(from), int(to))
+    }
+
     /// Which of the columns have an address that none before them has.
     pub(crate) fn distinct_addresses(
         &self,
@@ -114,6 +121,7 @@ impl<'a> Context<'a> {
                 _ => Value::Absent,
             },
             Source::Transport(at) => self.int(at, row).and_then(protocol::keyword).map_or(Value::Absent, Value::fixed),
+            Source::Service { .. } => service::name(self.service(source, row)).map_or(Value::Absent, Value::fixed),
             Source::NetworkType(at) => match self.address(at, row) {
                 Some(std::net::IpAddr::V4(_)) => Value::fixed("ipv4"),
                 Some(std::net::IpAddr::V6(_)) => Value::fixed("ipv6"),
