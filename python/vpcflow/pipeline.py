@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from vpcflow._core import Direction
 from vpcflow.deadletter import DEFAULT_DEAD_LETTER, DeadLetters
 from vpcflow.engine import Engine, Failure, LineError, Settings, target_error
 from vpcflow.errors import ConfigError
@@ -125,6 +126,7 @@ def index(
     dead_letter: str | os.PathLike[str] = DEFAULT_DEAD_LETTER,
     ca: str | os.PathLike[str] | None = None,
     give_up_after: float | None = None,
+    direction: Direction | None = None,
     source_options: SourceOptions | None = None,
     stop: threading.Event | None = None,
 ) -> IndexResult:
@@ -158,6 +160,7 @@ def index(
             system's.
         give_up_after: seconds that Elasticsearch may go without taking anything before that is an error; None
             is 300. What was not stored by then is not acknowledged: running again finishes it.
+        direction: finds ``network.direction`` where it isn't logged; None learns from this run alone.
         source_options: what else sources are to know: which days, which account, whether to follow.
         stop: ends the run in good order once it is set: what is being read is stored, if that takes no more
             than eight seconds; the rest is not acknowledged and comes again.
@@ -176,7 +179,11 @@ def index(
         raise ConfigError(f"workers={workers}: must be 1 or more")
     source_options = source_options or SourceOptions()
     settings = Settings(
-        to_format(format), _ON_ERROR[on_error], workers or _cores(), follow=source_options.follow
+        to_format(format),
+        _ON_ERROR[on_error],
+        workers or _cores(),
+        direction or Direction(),
+        follow=source_options.follow,
     )
     if not source_options.target:
         name = without_userinfo(os.fspath(to)) if isinstance(to, str | os.PathLike) else to.name

@@ -168,6 +168,8 @@ pub struct Batch {
     /// Unix milliseconds.
     pub(crate) ingested: i64,
     pub(crate) nbytes: usize,
+    /// Which way each record went, by its code in [`crate::direction`]; `None` where only the log says it.
+    pub(crate) directions: Option<Vec<u8>>,
 }
 
 impl Batch {
@@ -192,6 +194,7 @@ impl Batch {
             errors: Vec::new(),
             ingested: now(),
             nbytes: 0,
+            directions: None,
         }
     }
 

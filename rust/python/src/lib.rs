@@ -2,6 +2,7 @@
 
 mod batch;
 mod bytes;
+mod direction;
 mod errors;
 mod format;
 mod reader;
@@ -16,6 +17,8 @@ mod _core {
     use crate::batch::{Batch, parse};
     #[pymodule_export]
     use crate::bytes::gzip;
+    #[pymodule_export]
+    use crate::direction::Direction;
     #[pymodule_export]
     use crate::format::{Format, Origin, columns, explain, fields};
     #[pymodule_export]

@@ -91,6 +91,7 @@ impl TextChunk {
             errors,
             ingested: now(),
             nbytes,
+            directions: None,
         };
         if self.on_error == OnError::Skip {
             batch.drop_error_rows();

@@ -11,6 +11,7 @@ use super::plan::{Plan, Step, write_value};
 use super::value::{Context, Value};
 use super::{protocol, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::direction::{AS_LOGGED, NAMES};
 use crate::time::Clock;
 
 /// How often a text may stand in a document, and how long JSON can make it: `\u0001` for one byte.
@@ -26,7 +27,7 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(context: &'a Context<'a>) -> Writer<'a> {
-        let fields = mapping(&context.batch.format);
+        let fields = mapping(context.batch);
         let good = Plan::compile(context, &fields, "event", |source| match source {
             Source::ErrorMessage => false,
             Source::Original => context.options.preserve_original,
@@ -107,6 +108,7 @@ enum Op<'a> {
     CommunityId,
     RelatedIp([Option<usize>; 4]),
     TcpFlags(&'a [i64]),
+    Direction(&'a [u8], &'a [Span]),
     Offset,
     /// Seldom there: the plain way is good enough.
     Other(Source<usize>),
@@ -145,6 +147,10 @@ impl<'a> Op<'a> {
             Source::CommunityId { .. } => Op::CommunityId,
             Source::RelatedIp(columns) => Op::RelatedIp(columns),
             Source::TcpFlags(at) => Op::TcpFlags(ints(at)),
+            Source::Direction(at) => match &batch.directions {
+                Some(codes) => Op::Direction(codes, at.map_or(&[], spans)),
+                None => Op::Text(at.map_or(&[], spans)),
+            },
             Source::Offset => Op::Offset,
             _ => Op::Other(source),
         };
@@ -258,6 +264,18 @@ impl<'a> Good<'a> {
                     }
                     end_array(&mut to, empty)
                 }
+                Op::Direction(codes, logged) => match (codes[row], logged.get(row)) {
+                    (0, _) => to.fixed_and_true(b"ingress\","),
+                    (1, _) => to.fixed_and_true(b"egress\","),
+                    (AS_LOGGED, Some(span)) => {
+                        to.at = string(to.room, to.at - 1, batch.str(*span));
+                        !span.is_absent()
+                    }
+                    (code, _) => NAMES.get(usize::from(code)).is_some_and(|name| {
+                        to.put(name.as_bytes());
+                        to.fixed_and_true(b"\",")
+                    }),
+                },
                 Op::Offset => batch.offset(row).is_some_and(|offset| {
                     to.number(offset.cast_signed());
                     to.push(b',');

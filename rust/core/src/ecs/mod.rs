@@ -62,7 +62,7 @@ impl Batch {
     /// Calls `visit` with path and value of every field of every document, in document order. The paths are dotted.
     pub fn visit<'a>(&'a self, options: &'a Options, mut visit: impl FnMut(usize, usize, &str, Value<'a>)) {
         let context = Context::new(self, options);
-        let mapping = mapping(&self.format);
+        let mapping = mapping(self);
         for row in 0..self.rows {
             for (at, field) in mapping.iter().enumerate() {
                 match context.value(&field.source, row) {
@@ -76,5 +76,5 @@ impl Batch {
 
 /// The document paths of a batch's format, in document order: what `visit` counts by.
 pub fn paths(batch: &Batch) -> Vec<String> {
-    mapping(&batch.format).into_iter().map(|field| field.path.into_owned()).collect()
+    mapping(batch).into_iter().map(|field| field.path.into_owned()).collect()
 }
