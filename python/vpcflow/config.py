@@ -28,6 +28,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vpcflow._core import Direction
 from vpcflow.errors import ConfigError
 
 __all__ = ["TABLES", "load"]
@@ -45,10 +46,11 @@ TABLES: dict[str, tuple[str, ...]] = {
         "latency", "scan_frequency", "start_position", "log_streams", "log_stream_prefix",
         "number_of_workers",
     ),
+    "enrich": ("direction", "internal_networks"),
     "service": ("health_file", "metrics"),
 }  # fmt: skip
 
-_LISTS = frozenset({"sources", "tags", "accounts", "regions", "log_streams"})
+_LISTS = frozenset({"sources", "tags", "accounts", "regions", "log_streams", "internal_networks"})
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
             if key not in TABLES[name]:
                 raise ConfigError(f"{where}: [{name}] has no {key}{_elsewhere(key, name)}")
             options[key] = _value(where, f"[{name}] {key}", key, value)
+    _check(where, options)
     return options
 
 
@@ -87,6 +90,14 @@ def _value(where: str, what: str, key: str, value: Any) -> Any:
     if isinstance(value, list | dict):
         raise ConfigError(f"{where}: {what} must be a single value")
     return value if isinstance(value, bool) else str(value)
+
+
+def _check(where: str, options: dict[str, Any]) -> None:
+    """What only the file can say well: where a wrong network stands."""
+    try:
+        Direction(internal_networks=options.get("internal_networks"))
+    except ValueError as error:
+        raise ConfigError(f"{where}: [enrich] internal_networks: {error}") from error
 
 
 def _elsewhere(key: str, table: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
+from vpcflow.cli.direction import direction_options, to_direction
 from vpcflow.cli.options import GroupedCommand, ca_option, format_option
 from vpcflow.cli.service import (
     config_option,
@@ -88,6 +89,7 @@ _SHOWN = 5
     metavar="N",
     help="Threads that parse. [default: one a processor core]",
 )
+@direction_options
 @source_options
 @service_options
 @config_option
@@ -106,6 +108,8 @@ def index(
     give_up_after: float | None,
     ca: str | None,
     workers: int | None,
+    direction: Literal["interface", "perimeter"],
+    internal_networks: tuple[str, ...] | None,
     health_file: str | None,
     metrics: str | None,
     quiet: bool,
@@ -159,6 +163,7 @@ def index(
             dead_letter=dead_letter,
             give_up_after=give_up_after,
             ca=ca,
+            direction=to_direction(direction, internal_networks),
             source_options=told,
             stop=stop,
         )
