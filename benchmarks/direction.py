@@ -13,11 +13,12 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 
-import vpcflow
 from generate import HEADER_V2, HEADER_V5, lines
+
+import vpcflow
 
 _FIELDS = HEADER_V5.split()
 _DIRECTION = _FIELDS.index("flow-direction")
@@ -56,9 +57,7 @@ def compare(records: Iterable[str], fields: int, *, chunk_size: int = 512 << 10)
         documents = chunk.parse(direction=direction).to_ecs()
         ways += [document.get("network", {}).get("direction") for document in documents]
     pairs = [
-        (way, record[_DIRECTION])
-        for way, record in zip(ways, full, strict=True)
-        if record[_DIRECTION] != "-"
+        (way, record[_DIRECTION]) for way, record in zip(ways, full, strict=True) if record[_DIRECTION] != "-"
     ]
     given = [(way, logged) for way, logged in pairs if way is not None]
     return Found(len(pairs), len(given), sum(way == logged for way, logged in given))
@@ -133,11 +132,11 @@ class Quiet:
             client = new()
             self._between(client, nat)
             self._flows.append((*nat, self._outside()))
-        for _ in range(4):
+        for _ in range(8):
             self._between(new(), new())
         for _ in range(3):
             chain = [new() for _ in range(4)]
-            for a, b in zip(chain, chain[1:], strict=False):
+            for a, b in pairwise(chain):
                 self._between(a, b)
         for _ in range(8):
             self._flows.append((*new(), self._outside()))
@@ -155,7 +154,9 @@ class Quiet:
             for _ in range(several):
                 own = f"{subnet}::{1 + number(15):x}"
                 for _ in range(4):
-                    self._flows.append((here, own, f"2600:{1 + number(15):x}:{number(15):x}::{1 + number(15):x}"))
+                    self._flows.append(
+                        (here, own, f"2600:{1 + number(15):x}:{number(15):x}::{1 + number(15):x}")
+                    )
 
 
 def networks(count: int) -> Iterator[tuple[str, list[str]]]:

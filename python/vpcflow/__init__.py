@@ -78,7 +78,9 @@ def parse(
         DecodeError: the bytes can't be decoded to their end.
         ParseError: a line can't be read and ``on_error="raise"``.
     """
-    return _core.parse(data, format=to_format(format), origin=origin, on_error=on_error, direction=direction or Direction())
+    return _core.parse(
+        data, format=to_format(format), origin=origin, on_error=on_error, direction=direction or Direction()
+    )
 
 
 def read(

@@ -25,9 +25,11 @@ def ways(*records: str, fields: str = FIELDS, direction: Direction | None = None
 
 
 def test_the_address_that_all_records_of_an_interface_share_is_its_own():
-    assert ways(
-        "eni-1 10.0.0.5 192.0.2.7", "eni-1 192.0.2.7 10.0.0.5", "eni-1 198.51.100.9 10.0.0.5"
-    ) == ["egress", "ingress", "ingress"]
+    assert ways("eni-1 10.0.0.5 192.0.2.7", "eni-1 192.0.2.7 10.0.0.5", "eni-1 198.51.100.9 10.0.0.5") == [
+        "egress",
+        "ingress",
+        "ingress",
+    ]
 
 
 def test_two_candidates_are_no_direction():
@@ -125,7 +127,10 @@ def test_records_that_say_nothing_teach_nothing(record: str):
 
 
 def test_a_group_is_written_to_by_the_interface():
-    assert ways("eni-1 10.0.0.5 192.0.2.7", "eni-1 192.0.2.8 10.0.0.5", "eni-1 10.0.0.5 224.0.0.1")[2] == "egress"
+    assert (
+        ways("eni-1 10.0.0.5 192.0.2.7", "eni-1 192.0.2.8 10.0.0.5", "eni-1 10.0.0.5 224.0.0.1")[2]
+        == "egress"
+    )
 
 
 def test_mapped_addresses_are_ipv4():
@@ -135,7 +140,9 @@ def test_mapped_addresses_are_ipv4():
 def test_what_is_logged_stays_and_teaches():
     logged = f"{FIELDS} flow-direction"
     direction = Direction()
-    found = ways("eni-1 10.0.0.5 192.0.2.7 ingress", "eni-1 10.0.0.5 192.0.2.7 -", fields=logged, direction=direction)
+    found = ways(
+        "eni-1 10.0.0.5 192.0.2.7 ingress", "eni-1 10.0.0.5 192.0.2.7 -", fields=logged, direction=direction
+    )
     assert found == ["ingress", "ingress"]
     assert ways("eni-1 192.0.2.7 10.0.0.9", direction=direction) == ["egress"]
 
@@ -156,7 +163,7 @@ def test_addresses_that_are_known_before_settle_it_at_once():
         direction=direction,
     )
     assert found == ["egress", "ingress", "ingress", None]
-    with pytest.raises(ValueError, match="'unknown' of eni-1 is no address"):
+    with pytest.raises(ValueError, match='"unknown" of eni-1 is no address'):
         direction.tell({"eni-1": ["unknown"]})
 
 
@@ -185,7 +192,9 @@ def test_the_perimeter_is_asked_even_where_a_direction_is_logged():
     assert ways(*records, fields=fields, direction=direction) == ["outbound", None]
 
 
-@pytest.mark.parametrize("network", ["10.0.0.0/33", "10.0.0.1/8", "10.0.0/8", "fe80::1%eth0/64", "Private", ""])
+@pytest.mark.parametrize(
+    "network", ["10.0.0.0/33", "10.0.0.1/8", "10.0.0/8", "fe80::1%eth0/64", "Private", ""]
+)
 def test_a_wrong_network_is_refused(network: str):
     with pytest.raises(ValueError, match="is no network"):
         Direction(internal_networks=["10.0.0.0/8", network])
@@ -215,7 +224,12 @@ def test_every_form_says_the_same(tmp_path: Path, *, logged: bool, networks: lis
     assert [line.get("network", {}).get("direction") for line in lines] == expected
     assert pyarrow.table(batch)["network.direction"].to_pylist() == expected
     (tmp_path / "log").write_text(text)
-    vpcflow.index(tmp_path / "log", to=tmp_path / "store", format=fields, direction=Direction(internal_networks=networks))
+    vpcflow.index(
+        tmp_path / "log",
+        to=tmp_path / "store",
+        format=fields,
+        direction=Direction(internal_networks=networks),
+    )
     from vpcflow.query.store import connect
 
     with connect(tmp_path / "store") as connection:
@@ -236,7 +250,10 @@ def vpcflow_index(folder: Path, *options: str) -> subprocess.CompletedProcess[st
     [
         ((), ["egress", "ingress"]),
         (("--direction", "perimeter"), ["outbound", "inbound"]),
-        (("--direction", "perimeter", "--internal-networks", "192.0.2.8/32,10.0.0.0/8"), ["outbound", "internal"]),
+        (
+            ("--direction", "perimeter", "--internal-networks", "192.0.2.8/32,10.0.0.0/8"),
+            ["outbound", "internal"],
+        ),
         (("--config", "vpcflow.toml"), ["inbound", "outbound"]),
     ],
 )
@@ -260,7 +277,9 @@ def test_mistakes_are_refused_with_their_place(tmp_path: Path):
     (tmp_path / "vpcflow.toml").write_text('[enrich]\ninternal_networks = ["10.0.0.0/8", "10.0.0.0/40"]\n')
     done = vpcflow_index(tmp_path, "--config", "vpcflow.toml")
     assert done.returncode == 2
-    assert done.stderr.startswith('Error: vpcflow.toml: [enrich] internal_networks: "10.0.0.0/40" is no network')
+    assert done.stderr.startswith(
+        'Error: vpcflow.toml: [enrich] internal_networks: "10.0.0.0/40" is no network'
+    )
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def transform(
     for record in event["records"]:
         name, data = record["recordId"], record["data"]
         try:
-            documents = _documents(record, region, format, on_error, direction, encoding)
+            documents = _documents(record, region, format, on_error, direction=direction, encoding=encoding)
             out = base64.b64encode(documents).decode()
             if len(out) + _OVERHEAD > room:
                 raise DecodeError(
@@ -75,6 +75,7 @@ def _documents(
     region: str | None,
     format: Format | None,
     on_error: Literal["index", "skip", "raise"],
+    *,
     direction: Direction,
     encoding: dict[str, Any],
 ) -> bytes:

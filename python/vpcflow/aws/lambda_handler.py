@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from vpcflow._core import Direction
 from vpcflow.aws.events import EventSource
 from vpcflow.aws.firehose import transform
-from vpcflow._core import Direction
 from vpcflow.errors import ConfigError, VpcflowError
 from vpcflow.formats import to_format
 
