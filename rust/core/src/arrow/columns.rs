@@ -16,6 +16,7 @@ use arrow_schema::Field;
 use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
+use crate::direction::NAMES as DIRECTIONS;
 use crate::ecs::{
     CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
 };
@@ -62,6 +63,7 @@ impl<'a> Builder<'a> {
             Source::Text(at) if matches!(batch.columns[at], Column::Addr { .. }) => Arc::new(self.addresses(at)),
             Source::Text(at) => self.texts(at),
             Source::Region(Some(at)) if batch.origin.region.is_none() => self.texts(at),
+            Source::Direction(at) => self.directions(field, at),
             Source::Outcome(at) => {
                 dictionary::of_choices(self.rows(), &["success", "failure"], |row| self.verdict(Some(at), row))
             }
@@ -256,6 +258,16 @@ impl<'a> Builder<'a> {
                 let keys = all();
                 dictionary::of_choices(self.rows(), &distinct, |row| keys[numbers[row] as usize].first().copied())
             }
+        }
+    }
+
+    fn directions(&self, field: &Mapped, logged: Option<usize>) -> ArrayRef {
+        match (&self.context.batch.directions, logged) {
+            (None, Some(at)) => self.texts(at),
+            (Some(codes), None) => dictionary::of_choices(self.rows(), &DIRECTIONS, |row| {
+                Some(i32::from(codes[row])).filter(|&code| code < DIRECTIONS.len() as i32)
+            }),
+            _ => dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row))),
         }
     }
 

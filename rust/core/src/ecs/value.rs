@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::mapping::{Constant, Source};
 use super::{Options, community_id, percent, protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::direction::{AS_LOGGED, NAMES};
 use crate::enrich::{Added, Said};
 use crate::field::Field;
 use crate::time::Clock;
@@ -141,6 +142,13 @@ impl<'a> Context<'a> {
             Source::Region(at) => {
                 let logged = at.and_then(|at| self.text(at, row));
                 text(logged.or(self.batch.origin.region.as_deref()))
+            }
+            Source::Direction(at) => {
+                let logged = || text(at.and_then(|at| self.text(at, row)));
+                match self.batch.directions.as_ref().map_or(AS_LOGGED, |codes| codes[row]) {
+                    AS_LOGGED => logged(),
+                    code => NAMES.get(usize::from(code)).map_or(Value::Absent, |name| Value::fixed(name)),
+                }
             }
             Source::EventKind => {
                 Value::fixed(if self.batch.error_at(row).is_some() { "pipeline_error" } else { "event" })
