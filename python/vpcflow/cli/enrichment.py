@@ -31,8 +31,8 @@ _OPTIONS = (
     option("--aws-ranges", metavar="FILE", group=_ENRICHMENT,
            help="Name the AWS service and region of addresses: AWS's ip-ranges.json."),
     option("--threat-list", "threat_lists", multiple=True, metavar="[NAME=]FILE", group=_ENRICHMENT,
-           help="Mark flows with addresses that a list warns of: addresses, networks or ranges a line, CSV, or "
-           "a STIX 2.1 bundle. Can be repeated."),
+           help="Mark flows with addresses that a list warns of: lines of addresses, networks or ranges, "
+           "CSV, or a STIX 2.1 bundle. Can be repeated."),
     option("--enrich", "own", multiple=True, metavar="NAME", group=_ENRICHMENT,
            help="An enricher of an installed package, by the name of its entry point in vpcflow.enrichers. "
            "Can be repeated."),

@@ -82,7 +82,7 @@ fn bad_document(plan: &Plan, context: &Context<'_>, row: usize, mut to: Cursor<'
             Step::Raw(range) => to.put(&plan.pool[range.clone()]),
             Step::Close(opening) => close(&mut to, *opening),
             // A line that can't be read has no addresses, and is of no interface.
-            Step::Side(_) | Step::Top { .. } | Step::Tags => {}
+            Step::Side(_) | Step::Top { .. } | Step::Tops(_) | Step::Tags => {}
             Step::Member { key, source } => {
                 let value = context.value(source, row);
                 if value != Value::Absent {
@@ -100,6 +100,7 @@ enum Op<'a> {
     Raw,
     Close(usize),
     Side(Side, &'a Added),
+    Tops(usize, &'a Added),
     Top(usize, &'a Added),
     Tags(&'a Added),
     Timestamp,
@@ -137,6 +138,7 @@ impl<'a> Op<'a> {
             Step::Raw(range) => return (range.clone(), Op::Raw),
             Step::Close(opening) => return (0..0, Op::Close(*opening)),
             Step::Side(side) => return (0..0, added(&|added| Op::Side(*side, added))),
+            Step::Tops(count) => return (0..0, added(&|added| Op::Tops(*count, added))),
             Step::Top { key, number } => return (key.clone(), added(&|added| Op::Top(*number, added))),
             Step::Tags => return (0..0, added(&Op::Tags)),
             Step::Member { key, source } => (key.clone(), *source),
@@ -196,7 +198,8 @@ impl<'a> Good<'a> {
         let batch = context.batch;
         let text = &batch.text[..];
         let starts = batch.row_starts(row);
-        for (key, op) in ops.iter() {
+        let mut left = ops.iter();
+        while let Some((key, op)) = left.next() {
             // A key is written before it is known whether the value is there: taking it back is cheaper than asking.
             let before = to.at;
             to.piece(pool, key.start, key.len());
@@ -209,6 +212,12 @@ impl<'a> Good<'a> {
                 Op::Side(side, added) => {
                     let (json, length) = added.entry(*side, row).json();
                     to.piece(json, 0, length);
+                    true
+                }
+                Op::Tops(count, added) => {
+                    if !added.is_of_record(row) {
+                        left = left.as_slice()[*count..].iter();
+                    }
                     true
                 }
                 Op::Top(number, added) => {

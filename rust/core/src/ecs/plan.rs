@@ -24,6 +24,8 @@ pub(super) enum Step {
     Top { key: Range<usize>, number: usize },
     /// What enrichers add to the tags.
     Tags,
+    /// So many steps are of nothing but what enrichers say of records: they can be left out where nobody says anything.
+    Tops(usize),
     /// The end of an object whose opening took so many bytes.
     Close(usize),
 }
@@ -54,6 +56,8 @@ impl Plan {
         plan.pool.push(b'{');
         // What is open, with the bytes that opening it took.
         let mut open: Vec<(&str, usize)> = Vec::new();
+        // Where an object began in which all is of enrichers.
+        let mut tops = None;
         for field in fields.iter().filter(|field| include(&field.source)) {
             let (objects, key) = field.path.rsplit_once('.').unwrap_or(("", &field.path));
             let mut objects: Vec<&str> = objects.split('.').filter(|object| !object.is_empty()).collect();
@@ -65,6 +69,16 @@ impl Plan {
             while open.len() > shared {
                 plan.close(open.pop().map_or(0, |(_, bytes)| bytes));
             }
+            if open.is_empty() {
+                plan.end_tops(&mut tops);
+                if matches!(field.source, Source::Top(_)) && !objects.is_empty() {
+                    plan.flush();
+                    tops = Some(plan.steps.len());
+                    plan.steps.push(Step::Tops(0));
+                }
+            } else if !matches!(field.source, Source::Top(_)) {
+                tops = None; // not alone in its object
+            }
             for object in &objects[shared..] {
                 let opening = format!("\"{object}\":{{");
                 plan.pool.extend_from_slice(opening.as_bytes());
@@ -75,6 +89,7 @@ impl Plan {
         while let Some((_, bytes)) = open.pop() {
             plan.close(bytes);
         }
+        plan.end_tops(&mut tops);
         plan.close(1);
         // The last brace has a comma behind it like every other. A document ends in constants, so it stands in the pool.
         if let Some(comma) = plan.pool.last_mut() {
@@ -127,6 +142,14 @@ impl Plan {
             return;
         }
         self.steps.push(Step::Member { key: start..self.pending, source: field.source });
+    }
+
+    /// Ends the steps that can be left out together.
+    fn end_tops(&mut self, began: &mut Option<usize>) {
+        if let Some(began) = began.take() {
+            self.flush();
+            self.steps[began] = Step::Tops(self.steps.len() - began - 1);
+        }
     }
 
     fn close(&mut self, opening: usize) {
