@@ -134,7 +134,9 @@ mod tests {
 
     fn of(records: &[(u8, u8)]) -> Evidence<u8> {
         let mut evidence = Evidence::default();
-        records.iter().for_each(|&(a, b)| evidence.add(a, b));
+        for &(a, b) in records {
+            evidence.add(a, b);
+        }
         evidence
     }
 
