@@ -265,7 +265,7 @@ impl<'a> Builder<'a> {
         match (&self.context.batch.directions, logged) {
             (None, Some(at)) => self.texts(at),
             (Some(codes), None) => dictionary::of_choices(self.rows(), &DIRECTIONS, |row| {
-                Some(i32::from(codes[row])).filter(|&code| code < DIRECTIONS.len() as i32)
+                (usize::from(codes[row]) < DIRECTIONS.len()).then(|| i32::from(codes[row]))
             }),
             _ => dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row))),
         }

@@ -61,13 +61,17 @@ impl<A: Copy + Eq> Evidence<A> {
     /// A record with these two addresses.
     #[inline]
     pub(super) fn add(&mut self, a: A, b: A) {
-        if let Own::One(own) = self.own
-            && (own == a || own == b)
-        {
-            self.records = self.records.saturating_add(1);
-            return;
+        if !self.confirm(a, b) {
+            self.merge(Evidence { own: Own::pair(a, b), records: 1, odd: 0 });
         }
-        self.merge(Evidence { own: Own::pair(a, b), records: 1, odd: 0 });
+    }
+
+    /// Counts a record that says nothing new; `false` when it does.
+    #[inline]
+    pub(super) fn confirm(&mut self, a: A, b: A) -> bool {
+        let known = matches!(self.own, Own::One(own) if own == a || own == b);
+        self.records = self.records.saturating_add(u32::from(known));
+        known
     }
 
     /// A record that says which of its addresses is the interface's.
@@ -130,7 +134,9 @@ mod tests {
 
     fn of(records: &[(u8, u8)]) -> Evidence<u8> {
         let mut evidence = Evidence::default();
-        records.iter().for_each(|&(a, b)| evidence.add(a, b));
+        for &(a, b) in records {
+            evidence.add(a, b);
+        }
         evidence
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Interface {
     pub(super) v6: Option<Box<Evidence6>>,
     /// Its own address of each family, and whether that was found by elimination.
     claims: [Option<(IpAddr, bool)>; 2],
+    /// Its addresses as told from outside.
+    told: Option<Arc<[IpAddr]>>,
     /// Number of the last batch that it was in.
     seen: u64,
 }
@@ -50,6 +52,44 @@ impl Interface {
             (Some(_), None) => {}
         }
         self.seen = number;
+    }
+
+    /// Its own address by what it was told, else by its records.
+    fn found(&self, family: usize) -> Option<(IpAddr, bool)> {
+        if let Some(told) = &self.told
+            && let Some(&first) = told.iter().find(|address| address.is_ipv6() == (family == V6))
+        {
+            return Some((first, false));
+        }
+        match self.candidates(family) {
+            Own::One(address) => Some((address, false)),
+            _ => None,
+        }
+    }
+
+    /// Whether its records say the same as before, with no need to ask what others' say.
+    fn is_stable(&self) -> bool {
+        [V4, V6].into_iter().all(|family| {
+            self.claims[family] == self.found(family) && !matches!(self.candidates(family), Own::Either(..))
+        })
+    }
+
+    fn settled(&self) -> Settled {
+        let mut settled = Settled { told: self.told.clone(), ..Settled::default() };
+        for claim in self.claims {
+            match claim {
+                Some((IpAddr::V4(own), _)) => settled.v4 = Some(own.to_bits()),
+                Some((IpAddr::V6(own), _)) => settled.v6 = Some(own.to_bits()),
+                None => {}
+            }
+        }
+        if let Some(known) = &self.v6
+            && known.address.own == Own::Several
+            && let Own::One(own) = known.subnet.own
+        {
+            settled.subnet = Some(own);
+        }
+        settled
     }
 
     fn scope_of(&self, family: usize) -> u64 {
@@ -111,31 +151,37 @@ pub(super) struct Known {
     interfaces: FxHashMap<u64, Interface>,
     /// Whose an address is; `None` when several interfaces have it.
     owners: FxHashMap<(u64, IpAddr), Option<u64>>,
-    told: FxHashMap<u64, Arc<[IpAddr]>>,
     batches: u64,
 }
 
 impl Known {
     pub(super) fn tell(&mut self, interface: u64, addresses: &[IpAddr]) {
         let addresses: Arc<[IpAddr]> = addresses.iter().map(IpAddr::to_canonical).collect();
-        self.told.insert(interface, addresses);
+        self.interfaces.entry(interface).or_default().told = Some(addresses);
     }
 
     /// Takes in what a batch says of its interfaces, and says which of their addresses are their own.
     pub(super) fn settle(&mut self, batch: Vec<(u64, Interface)>) -> Vec<Settled> {
         self.batches += 1;
-        let ids: Vec<u64> = batch.iter().map(|&(id, _)| id).collect();
-        for (id, interface) in batch {
-            self.interfaces.entry(id).or_default().merge(interface, self.batches);
+        let mut settled = Vec::with_capacity(batch.len());
+        // Most say nothing new; the others, with their places.
+        let mut changed = Vec::new();
+        for (id, said) in batch {
+            let interface = self.interfaces.entry(id).or_default();
+            interface.merge(said, self.batches);
+            if !interface.is_stable() {
+                changed.push((settled.len(), id));
+            }
+            settled.push(interface.settled());
         }
-        for &id in &ids {
+        for &(_, id) in &changed {
             for family in [V4, V6] {
-                self.claim_by_records(id, family);
+                let found = self.interfaces[&id].found(family);
+                self.claim(id, family, found);
             }
         }
         // Each address that is found may settle others.
-        let mut open: Vec<(u64, usize)> = ids.iter().flat_map(|&id| [(id, V4), (id, V6)]).collect();
-        open.retain(|&(id, family)| matches!(self.interfaces[&id].candidates(family), Own::Either(..)));
+        let mut open: Vec<(u64, usize)> = changed.iter().flat_map(|&(_, id)| [(id, V4), (id, V6)]).collect();
         loop {
             let before = open.len();
             open.retain(|&(id, family)| !self.claim_by_elimination(id, family));
@@ -143,27 +189,19 @@ impl Known {
                 break;
             }
         }
-        let settled = ids.iter().map(|&id| self.settled(id)).collect();
+        for (place, id) in changed {
+            settled[place] = self.interfaces[&id].settled();
+        }
         if self.interfaces.len() > MOST {
             self.forget();
         }
         settled
     }
 
-    fn claim_by_records(&mut self, id: u64, family: usize) {
-        let found = match (self.told.get(&id), self.interfaces[&id].candidates(family)) {
-            (Some(told), _) if told.iter().any(|address| address.is_ipv6() == (family == V6)) => {
-                told.iter().find(|address| address.is_ipv6() == (family == V6)).copied()
-            }
-            (_, Own::One(address)) => Some(address),
-            _ => None,
-        };
-        self.claim(id, family, found.map(|address| (address, false)));
-    }
-
     /// Of two candidates, one is another interface's.
     fn claim_by_elimination(&mut self, id: u64, family: usize) -> bool {
-        let Own::Either(a, b) = self.interfaces[&id].candidates(family) else { return false };
+        let interface = &self.interfaces[&id];
+        let (None, Own::Either(a, b)) = (interface.found(family), interface.candidates(family)) else { return false };
         let (own, other) = match (self.is_of_another(id, family, a), self.is_of_another(id, family, b)) {
             (true, false) => (b, a),
             (false, true) => (a, b),
@@ -217,25 +255,6 @@ impl Known {
         }
     }
 
-    fn settled(&self, id: u64) -> Settled {
-        let interface = &self.interfaces[&id];
-        let mut settled = Settled { told: self.told.get(&id).cloned(), ..Settled::default() };
-        for claim in interface.claims {
-            match claim {
-                Some((IpAddr::V4(own), _)) => settled.v4 = Some(own.to_bits()),
-                Some((IpAddr::V6(own), _)) => settled.v6 = Some(own.to_bits()),
-                None => {}
-            }
-        }
-        if let Some(known) = &interface.v6
-            && known.address.own == Own::Several
-            && let Own::One(own) = known.subnet.own
-        {
-            settled.subnet = Some(own);
-        }
-        settled
-    }
-
     fn forget(&mut self) {
         let mut seen: Vec<u64> = self.interfaces.values().map(|interface| interface.seen).collect();
         let half = seen.len() / 2;
@@ -243,7 +262,7 @@ impl Known {
         // All may have been in one batch.
         let mut left = half;
         self.interfaces.retain(|_, interface| {
-            let kept = interface.seen > median || (interface.seen == median && left > 0);
+            let kept = interface.told.is_some() || interface.seen > median || (interface.seen == median && left > 0);
             left -= usize::from(kept && left > 0);
             kept
         });

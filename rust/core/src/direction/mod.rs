@@ -154,6 +154,14 @@ const NO_INTERFACE: u32 = u32::MAX;
 
 #[inline]
 fn side(settled: &Settled, source: IpAddr, destination: IpAddr) -> u8 {
+    // Nearly all records, said short.
+    if let (IpAddr::V4(a), IpAddr::V4(b), Some(own), None) = (source, destination, settled.v4, &settled.told) {
+        return match (a.to_bits() == own, b.to_bits() == own) {
+            (true, false) => EGRESS,
+            (false, true) => INGRESS,
+            _ => NONE,
+        };
+    }
     let (source, destination) = (source.to_canonical(), destination.to_canonical());
     if source == destination {
         return NONE;
@@ -167,6 +175,12 @@ fn side(settled: &Settled, source: IpAddr, destination: IpAddr) -> u8 {
 
 #[inline]
 fn add(interface: &mut Interface, source: IpAddr, destination: IpAddr) {
+    if let (IpAddr::V4(a), IpAddr::V4(b)) = (source, destination)
+        && a != b
+        && interface.v4.confirm(a.to_bits(), b.to_bits())
+    {
+        return;
+    }
     match (source.to_canonical(), destination.to_canonical()) {
         (IpAddr::V4(a), IpAddr::V4(b)) if a != b && may_be_own(a.into()) && may_be_own(b.into()) => {
             interface.v4.add(a.to_bits(), b.to_bits());
