@@ -137,6 +137,16 @@ def test_documents_differ_by_what_the_inventory_knows(folder: Path) -> None:
     assert all(before.keys() <= after.keys() for before, after in zip(bare, rich, strict=True))
 
 
+def test_no_object_is_there_twice(folder: Path) -> None:
+    def pairs(members: list[tuple[str, object]]) -> dict[str, object]:
+        assert len({name for name, _ in members}) == len(members), members
+        return dict(members)
+
+    indexed(folder, "--config", "vpcflow.toml")
+    for line in (folder / "flows.ndjson").read_text().splitlines():
+        json.loads(line, object_pairs_hook=pairs)
+
+
 def test_what_the_log_says_goes_before_the_inventory(folder: Path) -> None:
     header = f"{HEADER} vpc-id subnet-id instance-id az-id"
     (folder / "flow.log").write_bytes(text(header, f"{RECORDS[0]} vpc-1 subnet-0a i-1 use1-az6"))
