@@ -203,6 +203,22 @@ def test_from_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_a_replaced_file_is_in_force_with_the_next_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vpcflow.enrich.inventory._LOOK", -1.0)
+    enrich = enrichers(folder / "inventory.csv")
+
+    def name() -> object:
+        [batch] = library.read(folder / "flow.log", enrich=enrich)
+        return flat(batch.to_ecs()[0]).get("source.domain")
+
+    assert name() == "web-1"
+    (folder / "new.csv").write_text(CSV.replace("web-1", "web-2"))
+    (folder / "new.csv").replace(folder / "inventory.csv")
+    assert name() == "web-2"
+
+
 def test_what_ec2_has_is_what_documents_say(aws: Moto, tmp_path: Path) -> None:
     ec2 = aws.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
