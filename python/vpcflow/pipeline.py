@@ -264,8 +264,13 @@ def index(
         failures=tuple(engine.failures),
         errors=tuple(engine.errors),
         dead_letter=letters.path if letters.count else None,
-        notes=tuple(note for each in (*opened, sink, added) for note in getattr(each, "notes", ())),
+        notes=_notes(*opened, sink, added, *enrich),
     )
+
+
+def _notes(*parts: object) -> tuple[str, ...]:
+    """What parts of a run have to say at its end, each once."""
+    return tuple(dict.fromkeys(note for part in parts for note in getattr(part, "notes", ())))
 
 
 def _open_sources(sources: Sources, options: SourceOptions) -> list[Source]:

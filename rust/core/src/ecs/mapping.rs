@@ -425,7 +425,13 @@ fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
     let most = mapped.iter().map(|known| shared(&known.path)).max().unwrap_or(0);
     let at = if most == 0 {
         // What shares nothing comes before what the documents end in, which is the same in all.
-        mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags))
+        // Between the two may be an object that has both: it stays whole.
+        let first = |path: &str| path.split('.').next().map(str::to_owned);
+        let last = mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags));
+        last.and_then(|last| {
+            let object = first(&mapped[last].path);
+            mapped.iter().rposition(|known| first(&known.path) == object)
+        })
     } else {
         mapped.iter().rposition(|known| shared(&known.path) == most)
     };

@@ -107,6 +107,7 @@ impl Whole {
     /// The value of a field as JSON, with a comma behind it. Empty, if there is none.
     #[inline]
     pub(crate) fn json(&self, field: usize) -> &[u8] {
+        // The whole that says nothing has no ends.
         let Some(&end) = self.ends.get(field) else { return &[] };
         let start = field.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.json[start as usize..end as usize]
@@ -131,12 +132,6 @@ impl Added {
     #[inline]
     pub(crate) fn entry(&self, side: Side, row: usize) -> &Entry {
         &self.entries[self.sides[side as usize][row] as usize]
-    }
-
-    /// Whether anything is known of a record itself.
-    #[inline]
-    pub(crate) fn is_of_record(&self, row: usize) -> bool {
-        self.records.get(row).is_some_and(|&at| at != 0)
     }
 
     #[inline]
