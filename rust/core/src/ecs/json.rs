@@ -43,6 +43,7 @@ impl<'a> Writer<'a> {
                     | Source::ErrorMessage
                     | Source::Offset
                     | Source::Region(_)
+                    | Source::Tags
                     | Source::Constant(_)
             )
         });

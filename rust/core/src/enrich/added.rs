@@ -107,6 +107,7 @@ impl Whole {
     /// The value of a field as JSON, with a comma behind it. Empty, if there is none.
     #[inline]
     pub(crate) fn json(&self, field: usize) -> &[u8] {
+        // The whole that says nothing has no ends.
         let Some(&end) = self.ends.get(field) else { return &[] };
         let start = field.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.json[start as usize..end as usize]

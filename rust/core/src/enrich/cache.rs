@@ -160,7 +160,10 @@ impl Cache {
                     key.extend_from_slice(span.of(text));
                     key.push(b' ');
                 }
-                let node = self.interfaces.get(&key[..]).copied().unwrap_or_else(|| {
+                // An unreadable line, or one that says nothing of its interface: nobody is asked about that.
+                let nothing = spans.iter().all(|span| span.is_absent());
+                let node = if nothing { Some(0) } else { self.interfaces.get(&key[..]).copied() };
+                let node = node.unwrap_or_else(|| {
                     let node = PENDING + asked.len() as u32;
                     let [account_id, vpc_id, subnet_id, interface_id, instance_id] =
                         spans.map(|span| (!span.is_absent()).then(|| batch.str(span)));
