@@ -196,7 +196,7 @@ impl<'a> Builder<'a> {
         let Some(added) = &self.context.batch.added else { return dictionary::of_one(self.rows(), None) };
         let (said, numbers): (Vec<Option<&Said>>, &[u32]) = match field.source {
             Source::Side(side, number) => {
-                let said = added.entries.iter().map(|entry| entry.side.get(number)?.as_ref());
+                let said = added.entries.iter().map(|entry| entry.side(number));
                 (said.collect(), &added.sides[side as usize])
             }
             Source::Top(number) => {

@@ -163,8 +163,8 @@ impl<'a> Context<'a> {
                 let any = columns.into_iter().flatten().any(|at| !self.span(at, row).is_absent());
                 if any { Value::fixed("ecs") } else { Value::Absent }
             }
-            Source::Side(side, number) => self.added(|added| added.entry(side, row).side.get(number)),
-            Source::Top(number) => self.added(|added| added.whole(row).top.get(number)),
+            Source::Side(side, number) => self.added(|added| added.entry(side, row).side(number)),
+            Source::Top(number) => self.added(|added| added.whole(row).top.get(number)?.as_ref()),
             Source::Tags => match (self.constant(Constant::Tags), &self.batch.added) {
                 (Value::List(mut tags), Some(added)) => {
                     tags.extend(added.whole(row).tags.iter().map(|tag| Cow::Borrowed(tag.as_str())));
@@ -176,9 +176,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Option<Said>>) -> Value<'a> {
+    fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Said>) -> Value<'a> {
         let text = |text: &'a String| Cow::Borrowed(text.as_str());
-        match self.batch.added.as_ref().and_then(find).and_then(Option::as_ref) {
+        match self.batch.added.as_ref().and_then(find) {
             None => Value::Absent,
             Some(Said::Text(said)) => Value::Text(text(said)),
             Some(Said::Long(number)) => Value::Int(*number),
