@@ -28,6 +28,12 @@ def reference() -> str:
             command, info_name=name, parent=context, terminal_width=100, max_content_width=100
         )
         commands.append((f"vpcflow {name}", command, inner))
+        for below in command.list_commands(inner) if isinstance(command, click.Group) else ():
+            one = command.get_command(inner, below)
+            if one is None:
+                raise LookupError(below)
+            own = click.Context(one, info_name=below, parent=inner, terminal_width=100, max_content_width=100)
+            commands.append((f"vpcflow {name} {below}", one, own))
     for name, command, inner in commands:
         help_text = "\n".join(line.rstrip() for line in command.get_help(inner).splitlines())
         parts.append(f"## {name}\n\n```text\n{help_text}\n```\n")

@@ -14,10 +14,14 @@
     health_file = "/run/vpcflow/health.json"
     metrics = "127.0.0.1:9464"
 
-The table ``[kibana]`` is for ``vpcflow setup``: see `vpcflow.kibana.config`. Every other key is an option of
-``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs together. An option on the
-command line goes before the file. Secrets have no place in it: they come from the environment, or from files
-that it names.
+    [[owners]]
+    name = "Jane Roe"
+    team = "payments"
+    match = { vpcs = ["vpc-0a1b2c3d"] }
+
+Every key is an option of ``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs
+together. ``[[owners]]`` is no option: see `vpcflow.owners`; nor is ``[kibana]``, which is for
+``vpcflow setup``: see `vpcflow.kibana.config`. An option on the command line goes before the file. Secrets have no place in it: they come from the environment, or from files that it names.
 """
 
 from __future__ import annotations
@@ -25,13 +29,16 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vpcflow._core import Direction
 from vpcflow.errors import ConfigError
+from vpcflow.owners import Match, Owner
+from vpcflow.owners import read as read_owners
 
-__all__ = ["TABLES", "load"]
+__all__ = ["OPTIONS", "TABLES", "Match", "Owner", "load", "load_owners"]
 
 #: The options that each table holds.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -46,10 +53,30 @@ TABLES: dict[str, tuple[str, ...]] = {
         "latency", "scan_frequency", "start_position", "log_streams", "log_stream_prefix",
         "number_of_workers",
     ),
+    "enrich": ("use", "direction", "internal_networks"),
+    "enrich.aws": ("ranges",),
+    "enrich.geo": ("files",),
+    "enrich.inventory": ("files", "tags"),
+    "enrich.threat": ("files",),
     "service": ("health_file", "metrics"),
 }  # fmt: skip
 
-_LISTS = frozenset({"sources", "tags", "accounts", "regions", "log_streams"})
+#: Where a key in its table is short for the option.
+OPTIONS = {
+    ("enrich", "use"): "enrich",
+    ("enrich.aws", "ranges"): "aws_ranges",
+    ("enrich.geo", "files"): "geo",
+    ("enrich.inventory", "files"): "inventory",
+    ("enrich.inventory", "tags"): "inventory_tags",
+    ("enrich.threat", "files"): "threat_lists",
+}
+
+_LISTS = frozenset(
+    {
+        "sources", "tags", "accounts", "regions", "log_streams", "inventory", "inventory_tags", "geo",
+        "threat_lists", "enrich", "internal_networks",
+    }
+)  # fmt: skip
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -59,25 +86,64 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         ConfigError: the file can't be read, is not TOML, or has a table, key or value that means nothing.
     """
     where = os.fspath(path)
+    text, content = _read(path)
+    _owners(where, text, content)
+    options: dict[str, Any] = {}
+    for name, table in _tables(where, content):
+        for key, value in table.items():
+            if key not in TABLES[name]:
+                raise ConfigError(f"{where}: [{name}] has no {key}{_elsewhere(key, name)}")
+            option = OPTIONS.get((name, key), key)
+            options[option] = _value(where, f"[{name}] {key}", option, value)
+    _check(where, options)
+    return options
+
+
+def load_owners(path: str | os.PathLike[str]) -> tuple[Owner, ...]:
+    """Who answers for what, by the file's ``[[owners]]``: the first that matches counts.
+
+    Raises:
+        ConfigError: the file can't be read, or an owner can't be as it is.
+    """
+    text, content = _read(path)
+    return _owners(os.fspath(path), text, content)
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
+    where = os.fspath(path)
     try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{where}: {error.strerror}; give the path of a vpcflow.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: is not TOML: {error}") from error
-    options: dict[str, Any] = {}
+
+
+def _owners(where: str, text: str, content: Mapping[str, Any]) -> tuple[Owner, ...]:
+    return read_owners(where, text, content["owners"]) if "owners" in content else ()
+
+
+def _tables(where: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The tables that hold options, and those within tables under both names."""
     for name, table in content.items():
-        if name == "kibana":
+        if name in ("owners", "kibana"):
             continue
-        if name not in TABLES:
+        within = [known for known in TABLES if known.startswith(f"{name}.")]
+        if name not in TABLES and not within:
             raise ConfigError(f"{where}: [{name}] is no table of it{_meant(name, list(TABLES))}")
         if not isinstance(table, Mapping):
             raise ConfigError(f"{where}: {name} must be a table, [{name}]")
-        for key, value in table.items():
-            if key not in TABLES[name]:
-                raise ConfigError(f"{where}: [{name}] has no {key}{_elsewhere(key, name)}")
-            options[key] = _value(where, f"[{name}] {key}", key, value)
-    return options
+        plain = {key: value for key, value in table.items() if f"{name}.{key}" not in within}
+        for key in plain:
+            if within and key not in TABLES.get(name, ()):
+                known = [*within, *TABLES.get(name, ())]
+                raise ConfigError(f"{where}: [{name}] has no {key}{_meant(f'{name}.{key}', known)}")
+        yield name, plain
+        for key in table.keys() - plain.keys():
+            if not isinstance(table[key], Mapping):
+                raise ConfigError(f"{where}: {name}.{key} must be a table, [{name}.{key}]")
+            yield f"{name}.{key}", table[key]
 
 
 def _value(where: str, what: str, key: str, value: Any) -> Any:
@@ -90,6 +156,14 @@ def _value(where: str, what: str, key: str, value: Any) -> Any:
     if isinstance(value, list | dict):
         raise ConfigError(f"{where}: {what} must be a single value")
     return value if isinstance(value, bool) else str(value)
+
+
+def _check(where: str, options: dict[str, Any]) -> None:
+    """What only the file can say well: where a wrong network stands."""
+    try:
+        Direction(internal_networks=options.get("internal_networks"))
+    except ValueError as error:
+        raise ConfigError(f"{where}: [enrich] internal_networks: {error}") from error
 
 
 def _elsewhere(key: str, table: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from vpcflow import ConfigError
 from vpcflow.cli.index import index
 from vpcflow.cli.service import config_names
-from vpcflow.config import TABLES, load
+from vpcflow.config import OPTIONS, TABLES, load
 
 
 @pytest.fixture
@@ -46,6 +46,11 @@ def test_tables_only_put_options_in_order(write):
     }
 
 
+def test_enrichment_has_tables_of_its_own(write):
+    path = write('[enrich.inventory]\nfiles = ["a.json", "b.csv"]\ntags = []\n')
+    assert load(path) == {"inventory": ("a.json", "b.csv"), "inventory_tags": ()}
+
+
 def test_one_text_may_stand_for_a_list_of_one(write):
     assert load(write('[index]\nsources = "logs/"\n')) == {"sources": ("logs/",)}
 
@@ -60,6 +65,9 @@ def test_one_text_may_stand_for_a_list_of_one(write):
         ("[index]\nsources = [1]\n", r"\[index\] sources must be a list of texts"),
         ("index = 1\n", r"index must be a table, \[index\]"),
         ("[index\n", "is not TOML: .*line 1"),
+        ("[enrich.inventry]\nfiles = 'a'\n", r"\[enrich\] has no inventry; did you mean enrich\.inventory\?"),
+        ("[enrich.inventory]\nfile = 'a'\n", r"\[enrich\.inventory\] has no file; did you mean files\?"),
+        ("[enrich]\ninventory = 'a'\n", r"enrich\.inventory must be a table, \[enrich\.inventory\]"),
     ],
 )
 def test_a_mistake_is_named_with_its_file(write, text, said):
@@ -77,4 +85,4 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_every_key_is_an_option_of_the_command():
     names = config_names(index)
     for table, keys in TABLES.items():
-        assert set(keys) <= names.keys(), table
+        assert {OPTIONS.get((table, key), key) for key in keys} <= names.keys(), table

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import samples
@@ -77,6 +78,8 @@ def test_commands_in_the_guide_exist() -> None:
     for line in commands:
         words = shlex.split(line.split(" #")[0])
         command = main.get_command(None, words[1])  # type: ignore[arg-type]
+        if isinstance(command, click.Group):
+            command = command.get_command(click.Context(command), words[2])
         assert command is not None, line
         options = {option for param in command.params for option in (*param.opts, *param.secondary_opts)} | {
             "-h",

@@ -28,6 +28,10 @@ _ACTIONS = {
     "FilterLogEvents": "logs:FilterLogEvents",
     "GetLogEvents": "logs:GetLogEvents",
     "DescribeFlowLogs": "ec2:DescribeFlowLogs",
+    "DescribeInstances": "ec2:DescribeInstances",
+    "DescribeNetworkInterfaces": "ec2:DescribeNetworkInterfaces",
+    "DescribeSubnets": "ec2:DescribeSubnets",
+    "DescribeVpcs": "ec2:DescribeVpcs",
     "AssumeRole": "sts:AssumeRole",
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AllAccessDisabled", "403"}

@@ -48,7 +48,13 @@ def session(options: SourceOptions | None = None) -> Session:
         raise explain(error, options.profile or "AWS") from error
 
 
-def client(name: str, options: SourceOptions | None = None, *, shared: Session | None = None) -> Any:
+def client(
+    name: str,
+    options: SourceOptions | None = None,
+    *,
+    shared: Session | None = None,
+    region: str | None = None,
+) -> Any:
     """A client of a service (``s3``, ``sqs``, ``logs`` …), which all threads may use.
 
     Throttled and failed requests are tried again, ever more slowly where it was too much.
@@ -57,6 +63,7 @@ def client(name: str, options: SourceOptions | None = None, *, shared: Session |
         name: boto3's name of the service.
         options: how to get at AWS.
         shared: the session to use, where several clients have one, so that a role is assumed once.
+        region: another one than the session's.
 
     Raises:
         ConfigError: boto3 isn't installed, or profile, region or endpoint can't be used.
@@ -66,7 +73,7 @@ def client(name: str, options: SourceOptions | None = None, *, shared: Session |
     from botocore.exceptions import BotoCoreError
 
     try:
-        return shared.client(name, endpoint_url=options.endpoint_url, config=_config())
+        return shared.client(name, region_name=region, endpoint_url=options.endpoint_url, config=_config())
     except (BotoCoreError, ValueError) as error:
         raise explain(error, name) from error
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
+from vpcflow.cli.direction import direction_options, to_direction
+from vpcflow.cli.enrichment import enrichers, enrichment_options
 from vpcflow.cli.options import GroupedCommand, ca_option, format_option
 from vpcflow.cli.service import (
     config_option,
@@ -88,6 +90,8 @@ _SHOWN = 5
     metavar="N",
     help="Threads that parse. [default: one a processor core]",
 )
+@enrichment_options
+@direction_options
 @source_options
 @service_options
 @config_option
@@ -106,6 +110,8 @@ def index(
     give_up_after: float | None,
     ca: str | None,
     workers: int | None,
+    direction: Literal["interface", "perimeter"],
+    internal_networks: tuple[str, ...] | None,
     health_file: str | None,
     metrics: str | None,
     quiet: bool,
@@ -129,6 +135,7 @@ def index(
       vpcflow index 'logs/**/*.log.gz' --to flows.ndjson.zst
       zcat day.gz | vpcflow index - --format v5 --to - | head -1
       vpcflow index logs/ --to https://host:9200 --ids digest
+      vpcflow index logs/ --geo city.mmdb --geo asn.mmdb
       vpcflow index s3://my-bucket/AWSLogs/ --since 3d
       vpcflow index --config vpcflow.toml --follow
 
@@ -141,6 +148,7 @@ def index(
 
     with ExitStack() as stack:
         told = gather(options)
+        enrich = enrichers(options, sources=sources, accounts=told.accounts)
         signal.signal(signal.SIGTERM, _terminate)
         stop = stack.enter_context(stop_on_signals()) if told.follow else None
         progress = stack.enter_context(show_progress(quiet=quiet))
@@ -159,6 +167,8 @@ def index(
             dead_letter=dead_letter,
             give_up_after=give_up_after,
             ca=ca,
+            enrich=enrich,
+            direction=to_direction(direction, internal_networks),
             source_options=told,
             stop=stop,
         )

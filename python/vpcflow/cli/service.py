@@ -131,10 +131,11 @@ def config_option(command: _Command) -> _Command:
     def read(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
         if value is None:
             return
-        from vpcflow.config import load
+        from vpcflow.config import load, load_owners
 
         names = config_names(ctx.command)
         given = load(value)
+        ctx.meta["vpcflow.owners"] = load_owners(value)
         if unknown := given.keys() - names.keys():
             raise ConfigError(f"{value}: {min(unknown)} is no option of vpcflow {ctx.info_name}")
         ctx.default_map = {names[key]: given[key] for key in given}

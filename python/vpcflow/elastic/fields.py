@@ -69,36 +69,33 @@ _GEO = {
     "location": {"type": "geo_point"},
 }
 
-#: What an inventory knows of the end of a flow that is ours.
-_INVENTORY = {
+#: What an inventory says of an end of a flow that is ours. ECS has no cloud and no interface below source and
+#: destination: the names are those that its cloud and interface have elsewhere.
+_END = {
     "cloud.account.id": _KEYWORD,
-    "cloud.account.name": _KEYWORD,
     "cloud.availability_zone": _KEYWORD,
     "cloud.instance.id": _KEYWORD,
     "cloud.instance.name": _KEYWORD,
-    "cloud.machine.type": _KEYWORD,
-    "cloud.region": _KEYWORD,
-    "host.name": _KEYWORD,
-}
-
-_INTERFACE = {
-    "description": _KEYWORD,
-    "id": _KEYWORD,
-    "name": _KEYWORD,
-    "owner": _KEYWORD,
-    "security_groups": _KEYWORD,
-    "type": _KEYWORD,
+    "domain": _KEYWORD,
+    "interface.id": _KEYWORD,
+    "interface.type": _KEYWORD,
 }
 
 #: What the core doesn't write itself, or where the mapping is more than a type.
 _OTHERS: dict[str, dict[str, Any]] = {
     "aws.s3.metadata": {"type": "flattened"},
-    **{f"aws.vpcflow.interface.{name}": mapping for name, mapping in _INTERFACE.items()},
+    "aws.vpcflow.interface.description": _KEYWORD,
+    "aws.vpcflow.interface.name": _KEYWORD,
+    "aws.vpcflow.interface.owner": _KEYWORD,
+    "aws.vpcflow.interface.type": _KEYWORD,
+    "aws.vpcflow.security_groups": _KEYWORD,
+    "aws.vpcflow.vpc_name": _KEYWORD,
     "awscloudwatch.ingestion_time": _DATE,
     "awscloudwatch.log_group": _KEYWORD,
     "awscloudwatch.log_stream": _KEYWORD,
-    **_INVENTORY,
     "cloud.image.id": _KEYWORD,
+    "cloud.instance.name": _KEYWORD,
+    "cloud.machine.type": _KEYWORD,
     "data_stream.dataset": {"type": "constant_keyword", "value": "aws.vpcflow"},
     "data_stream.type": {"type": "constant_keyword", "value": "logs"},
     "event.module": {"type": "constant_keyword", "value": "aws"},
@@ -107,6 +104,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "host.containerized": {"type": "boolean"},
     "host.hostname": _KEYWORD,
     "host.id": _KEYWORD,
+    "host.name": _KEYWORD,
     "host.os.build": _KEYWORD,
     "host.os.codename": _KEYWORD,
     "host.type": _KEYWORD,
@@ -120,10 +118,8 @@ _OTHERS: dict[str, dict[str, Any]] = {
         for name, mapping in {
             "as.number": _LONG,
             "as.organization.name": _KEYWORD,
-            "domain": _KEYWORD,
             **{f"geo.{name}": mapping for name, mapping in _GEO.items()},
-            **{f"interface.{name}": mapping for name, mapping in _INTERFACE.items()},
-            **_INVENTORY,
+            **_END,
         }.items()
     },
     "threat.feed.description": _KEYWORD,

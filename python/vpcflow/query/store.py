@@ -33,7 +33,7 @@ END
 """
 
 # What a column is that no file has, by its Elasticsearch type; the others are text.
-_TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "long": "BIGINT"}
+_TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "double": "DOUBLE", "long": "BIGINT"}
 
 
 def connect(

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
+use crate::enrich::Added;
 use crate::error::RecordError;
 use crate::field::{Field, Kind};
 use crate::format::Format;
@@ -168,6 +169,10 @@ pub struct Batch {
     /// Unix milliseconds.
     pub(crate) ingested: i64,
     pub(crate) nbytes: usize,
+    /// What enrichers know of its addresses.
+    pub(crate) added: Option<Added>,
+    /// Which way each record went, by its code in [`crate::direction`]; `None` where only the log says it.
+    pub(crate) directions: Option<Vec<u8>>,
 }
 
 impl Batch {
@@ -192,6 +197,8 @@ impl Batch {
             errors: Vec::new(),
             ingested: now(),
             nbytes: 0,
+            added: None,
+            directions: None,
         }
     }
 

@@ -37,6 +37,9 @@ impl fmt::Display for RecordError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// What was given to work with, a file say, can't be used.
+    #[error("{0}")]
+    Config(String),
     /// The layout can't be told, or the format given is not one.
     #[error("{0}")]
     Format(String),

@@ -20,7 +20,9 @@ pub mod arrow;
 mod batch;
 pub mod compress;
 mod decode;
+mod direction;
 pub mod ecs;
+pub mod enrich;
 mod error;
 mod explain;
 mod field;
@@ -31,6 +33,7 @@ mod token;
 
 pub use batch::{Batch, OnError, Origin};
 pub use decode::{Chunk, Encoding, Options, Reader, Source, parse};
+pub use direction::Direction;
 pub use error::{Error, RecordError, Result};
 pub use explain::{Explained, explain};
 pub use field::{Field, Kind};

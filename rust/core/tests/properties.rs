@@ -1,12 +1,14 @@
 //! What holds for every record: written and read back it is the same, and every encoder says the same of it.
 
 use std::fmt::Write;
+use std::sync::{Arc, LazyLock};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value as Json};
 use vpcflow_core::ecs::{self, Ids, Value};
+use vpcflow_core::enrich::{Enrichment, Geo};
 use vpcflow_core::{Batch, Chunk, Field, Kind, Name, Options, Reader, Source, parse};
 
 /// A token that the field takes; in one of ten cases, `-`.
@@ -48,6 +50,16 @@ fn read(text: String) -> Batch {
     parse(Source::Memory(text.into()), Options::default()).expect("it has a header")
 }
 
+/// Networks of half of all addresses.
+static GEO: LazyLock<Enrichment> = LazyLock::new(|| {
+    let path = std::env::temp_dir().join(format!("vpcflow-properties-{}.csv", std::process::id()));
+    let ranges = "0.0.0.0,99.255.255.255,1,\"A, \"\"b\"\" é\"\n100.0.0.0,150.0.0.0,2,\n::,7fff::,3,C\n";
+    std::fs::write(&path, ranges).expect("a file can be written");
+    let geo = Geo::open(std::slice::from_ref(&path)).expect("the ranges are good");
+    std::fs::remove_file(&path).expect("it was written");
+    Enrichment::new(vec![Arc::new(geo)]).expect("its fields are good")
+});
+
 /// The documents as `serde_json` writes them: the oracle of the JSON writer.
 fn documents(batch: &Batch, options: &ecs::Options) -> Vec<Json> {
     let mut documents = vec![Json::Object(Map::new()); batch.len()];
@@ -60,6 +72,8 @@ fn documents(batch: &Batch, options: &ecs::Options) -> Vec<Json> {
             Value::Absent => Json::Null,
             Value::Text(text) => text.into(),
             Value::Int(number) => number.into(),
+            Value::Float(number) => number.into(),
+            Value::Bool(truth) => truth.into(),
             Value::List(texts) => texts.into_iter().map(|text| Json::from(text.into_owned())).collect(),
         };
     });
@@ -92,6 +106,20 @@ proptest! {
             oracle.push(b'\n');
         }
         prop_assert_eq!(String::from_utf8(ndjson), String::from_utf8(oracle));
+    }
+
+    #[test]
+    fn the_json_of_enriched_documents_is_too((fields, records) in log()) {
+        let mut batch = read(text(&fields, &records));
+        GEO.add(&mut batch);
+        let options = ecs::Options::default();
+        let mut ndjson = Vec::new();
+        batch.write_ndjson(&options, &mut ndjson).expect("memory takes it");
+        let mut oracle = String::new();
+        for document in documents(&batch, &options) {
+            let _ = writeln!(oracle, "{document}");
+        }
+        prop_assert_eq!(String::from_utf8(ndjson), Ok(oracle));
     }
 
     #[test]
@@ -145,7 +173,8 @@ mod arrow {
 
         #[test]
         fn arrow_says_what_the_documents_say((fields, records) in log()) {
-            let batch = read(text(&fields, &records));
+            let mut batch = read(text(&fields, &records));
+            GEO.add(&mut batch);
             let rows = vpcflow_core::arrow::record_batch(&batch);
             for (field, array) in rows.schema().fields().iter().zip(rows.columns()) {
                 array.to_data().validate_full().expect("a valid array");
@@ -165,6 +194,7 @@ mod arrow {
         Some(match array.data_type() {
             DataType::Utf8View => array.as_string_view().value(row).into(),
             DataType::Int32 => array.as_primitive::<types::Int32Type>().value(row).into(),
+            DataType::Float64 => array.as_primitive::<types::Float64Type>().value(row).into(),
             DataType::Int64 => array.as_primitive::<types::Int64Type>().value(row).into(),
             DataType::Utf8 => array.as_string::<i32>().value(row).into(),
             DataType::Dictionary(..) => {

@@ -6,15 +6,22 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 use vpcflow_core::{Error, RecordError};
 
+static CONFIG: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static DECODE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static FORMAT: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static PARSE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 const MODULE: &str = "vpcflow.errors";
 
+/// A `ConfigError`.
+pub(crate) fn config(py: Python<'_>, message: String) -> PyErr {
+    new(py, &CONFIG, "ConfigError", message)
+}
+
 /// The exception for an error of the core.
 pub(crate) fn raise(error: Error) -> PyErr {
     Python::attach(|py| match error {
+        Error::Config(message) => new(py, &CONFIG, "ConfigError", message),
         Error::Format(message) => new(py, &FORMAT, "FormatError", message),
         Error::Decode(message) => new(py, &DECODE, "DecodeError", message),
         Error::Record(record) => match parse_error(py, &record) {

@@ -1,5 +1,6 @@
 //! `Format`, `Origin`, and what the core knows of fields.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -204,6 +205,6 @@ pub(crate) fn fields() -> Vec<(u8, &'static str, &'static str, &'static str)> {
 
 /// Every field of a document: dotted name, Elasticsearch type, and the SQL that makes it where the store leaves it out.
 #[pyfunction]
-pub(crate) fn columns() -> Vec<(&'static str, &'static str, Option<&'static str>)> {
+pub(crate) fn columns() -> Vec<(Cow<'static, str>, &'static str, Option<&'static str>)> {
     ecs::columns().map(|(path, es, sql)| (path, es.name(), sql)).collect()
 }

@@ -2,8 +2,11 @@
 
 mod batch;
 mod bytes;
+mod direction;
+mod enrich;
 mod errors;
 mod format;
+mod own;
 mod reader;
 mod writers;
 
@@ -16,6 +19,10 @@ mod _core {
     use crate::batch::{Batch, parse};
     #[pymodule_export]
     use crate::bytes::gzip;
+    #[pymodule_export]
+    use crate::direction::Direction;
+    #[pymodule_export]
+    use crate::enrich::{AwsRanges, Enrichment, Geo, ThreatLists};
     #[pymodule_export]
     use crate::format::{Format, Origin, columns, explain, fields};
     #[pymodule_export]

@@ -8,15 +8,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, ListArray, PrimitiveArray, StringViewArray};
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use arrow_array::{Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringViewArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::Field;
 
 use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
-use crate::ecs::{CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword};
+use crate::direction::NAMES as DIRECTIONS;
+use crate::ecs::{
+    CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
+};
+use crate::enrich::Said;
+use crate::time;
 use crate::token::same;
 
 /// Builds the arrays of one batch.
@@ -50,9 +55,15 @@ impl<'a> Builder<'a> {
             Source::Transport(at) => {
                 dictionary::of_numbers(self.ints(at), |number| protocol_keyword(number).map(Into::into))
             }
+            Source::Service { .. } => {
+                let codes: Vec<_> =
+                    (0..self.rows()).map(|row| self.context.service(&field.source, row).into()).collect();
+                dictionary::of_numbers(&codes, |code| service_name(code as u16).map(Into::into))
+            }
             Source::Text(at) if matches!(batch.columns[at], Column::Addr { .. }) => Arc::new(self.addresses(at)),
             Source::Text(at) => self.texts(at),
             Source::Region(Some(at)) if batch.origin.region.is_none() => self.texts(at),
+            Source::Direction(at) => self.directions(field, at),
             Source::Outcome(at) => {
                 dictionary::of_choices(self.rows(), &["success", "failure"], |row| self.verdict(Some(at), row))
             }
@@ -67,6 +78,7 @@ impl<'a> Builder<'a> {
                 let offsets = (0..self.rows()).map(|row| batch.offset(row).map(u64::cast_signed));
                 Arc::new(offsets.collect::<PrimitiveArray<Int64Type>>())
             }
+            Source::Side(..) | Source::Top(_) => self.added(field),
             // The same in every row that is no error.
             Source::EventKind | Source::Constant(_) | Source::Region(None) if batch.error_rows.is_empty() => {
                 dictionary::of_one(self.rows(), self.text(field, 0).as_deref())
@@ -80,6 +92,7 @@ impl<'a> Builder<'a> {
             | Source::Constant(_)
             | Source::Region(_)
             | Source::Orchestrator(_)
+            | Source::Tags
             | Source::ErrorMessage
             | Source::Original
             | Source::Percent(_) => dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row))),
@@ -175,6 +188,86 @@ impl<'a> Builder<'a> {
             b"ACCEPT" => Some(0),
             b"REJECT" => Some(1),
             _ => None,
+        }
+    }
+
+    /// Made from what was said, which each row has a number of.
+    fn added(&self, field: &Mapped) -> ArrayRef {
+        let Some(added) = &self.context.batch.added else { return dictionary::of_one(self.rows(), None) };
+        let (said, numbers): (Vec<Option<&Said>>, &[u32]) = match field.source {
+            Source::Side(side, number) => {
+                let said = added.entries.iter().map(|entry| entry.side(number));
+                (said.collect(), &added.sides[side as usize])
+            }
+            Source::Top(number) => {
+                (added.wholes.iter().map(|whole| whole.top.get(number)?.as_ref()).collect(), &added.records)
+            }
+            _ => (Vec::new(), &[]),
+        };
+        let rows = numbers.iter().map(|&number| said[number as usize]);
+        // A text that stands for a list of texts, too.
+        let texts = |said: Option<&'a Said>| match said {
+            Some(Said::Text(text)) => std::slice::from_ref(text),
+            Some(Said::Texts(texts)) => texts.as_slice(),
+            _ => &[],
+        };
+        let mut distinct = Vec::new();
+        let mut known: HashMap<&str, i32> = HashMap::new();
+        let mut key = |text: &'a String| {
+            *known.entry(text).or_insert_with(|| {
+                distinct.push(text.as_str());
+                i32::try_from(distinct.len()).map_or(i32::MAX, |length| length - 1)
+            })
+        };
+        // Texts are looked at once an answer, not once a row.
+        let mut all =
+            || -> Vec<Vec<i32>> { said.iter().map(|said| texts(*said).iter().map(&mut key).collect()).collect() };
+        match field.es {
+            Type::Long | Type::Port => {
+                let number =
+                    |said: Option<&Said>| if let Some(Said::Long(number)) = said { Some(*number) } else { None };
+                Arc::new(rows.map(number).collect::<PrimitiveArray<Int64Type>>())
+            }
+            Type::Double => {
+                let number =
+                    |said: Option<&Said>| if let Some(Said::Double(number)) = said { Some(*number) } else { None };
+                Arc::new(rows.map(number).collect::<PrimitiveArray<Float64Type>>())
+            }
+            Type::Date => {
+                let millis =
+                    |said: Option<&Said>| if let Some(Said::Text(text)) = said { time::parse(text) } else { None };
+                let array = rows.map(millis).collect::<PrimitiveArray<TimestampMillisecondType>>();
+                Arc::new(array.with_timezone("UTC"))
+            }
+            Type::Boolean => {
+                let truth =
+                    |said: Option<&Said>| if let Some(Said::Boolean(truth)) = said { Some(*truth) } else { None };
+                Arc::new(rows.map(truth).collect::<BooleanArray>())
+            }
+            _ if field.list => {
+                let keys = all();
+                let mut lists = Lists::new(self.rows());
+                let mut flat = Vec::new();
+                for &number in numbers {
+                    flat.extend_from_slice(&keys[number as usize]);
+                    lists.end(flat.len());
+                }
+                lists.finish(dictionary::of_keys(flat, &distinct))
+            }
+            _ => {
+                let keys = all();
+                dictionary::of_choices(self.rows(), &distinct, |row| keys[numbers[row] as usize].first().copied())
+            }
+        }
+    }
+
+    fn directions(&self, field: &Mapped, logged: Option<usize>) -> ArrayRef {
+        match (&self.context.batch.directions, logged) {
+            (None, Some(at)) => self.texts(at),
+            (Some(codes), None) => dictionary::of_choices(self.rows(), &DIRECTIONS, |row| {
+                (usize::from(codes[row]) < DIRECTIONS.len()).then(|| i32::from(codes[row]))
+            }),
+            _ => dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row))),
         }
     }
 

@@ -29,7 +29,7 @@ pub fn record_batch_as(batch: &Batch, schema: &SchemaRef) -> Result<RecordBatch>
     let options = Options::default();
     let context = Context::new(batch, &options);
     let builder = columns::Builder::new(&context);
-    let mapping = mapping(&batch.format);
+    let mapping = mapping(batch);
     let failed = |error: &dyn std::fmt::Display| Error::Format(format!("the schema asked for can't be had: {error}"));
     let column = |field: &Arc<Field>| match mapping.iter().find(|known| known.in_arrow && known.path == *field.name()) {
         None => Ok(new_null_array(field.data_type(), batch.len())),
@@ -57,7 +57,7 @@ pub(crate) fn store_batch(batch: &Batch, options: &Options) -> RecordBatch {
 fn build(batch: &Batch, options: &Options, include: impl Fn(&Mapped) -> bool) -> RecordBatch {
     let context = Context::new(batch, options);
     let builder = columns::Builder::new(&context);
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = mapping(&batch.format)
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = mapping(batch)
         .iter()
         .filter(|field| include(field))
         .map(|field| {

@@ -142,6 +142,8 @@ impl ParquetChunk {
             errors: Vec::new(),
             ingested: now(),
             nbytes: self.rows.get_array_memory_size(),
+            added: None,
+            directions: None,
         };
         for (row, column, (value, reason)) in problems {
             let raw = rebuilt(&batch, &self.rows, row);

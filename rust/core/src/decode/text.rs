@@ -91,6 +91,8 @@ impl TextChunk {
             errors,
             ingested: now(),
             nbytes,
+            added: None,
+            directions: None,
         };
         if self.on_error == OnError::Skip {
             batch.drop_error_rows();

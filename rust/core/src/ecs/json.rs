@@ -9,8 +9,10 @@ use super::mapping::{Source, mapping};
 use super::out::{Buffer, Cursor};
 use super::plan::{Plan, Step, write_value};
 use super::value::{Context, Value};
-use super::{protocol, tcp_flags};
+use super::{protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::direction::{AS_LOGGED, NAMES};
+use crate::enrich::{Added, Side};
 use crate::time::Clock;
 
 /// How often a text may stand in a document, and how long JSON can make it: `\u0001` for one byte.
@@ -26,7 +28,7 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(context: &'a Context<'a>) -> Writer<'a> {
-        let fields = mapping(&context.batch.format);
+        let fields = mapping(context.batch);
         let good = Plan::compile(context, &fields, "event", |source| match source {
             Source::ErrorMessage => false,
             Source::Original => context.options.preserve_original,
@@ -41,6 +43,7 @@ impl<'a> Writer<'a> {
                     | Source::ErrorMessage
                     | Source::Offset
                     | Source::Region(_)
+                    | Source::Tags
                     | Source::Constant(_)
             )
         });
@@ -55,6 +58,7 @@ impl<'a> Writer<'a> {
         // Without lines, one bound for all rows is cheaper than one for each.
         let longest = batch.lines.is_empty().then(|| batch.longest_texts());
         let carried = batch.origin.region.as_ref().map_or(0, String::len);
+        let added = batch.added.as_ref().map_or(0, |added| added.longest);
         let mut errors = batch.error_rows.iter().map(|&(row, _)| row as usize).peekable();
         for row in 0..batch.rows {
             before(row, &mut buffer);
@@ -64,7 +68,7 @@ impl<'a> Writer<'a> {
                 let message = batch.error_at(row).map_or(0, |error| error.raw.len() * 4 + error.reason.len() + 64);
                 bad_document(&self.bad, self.context, row, buffer.room(self.bad.bound + texts + message * ESCAPED))
             } else {
-                good.document(row, buffer.room(self.good.bound + texts))
+                good.document(row, buffer.room(self.good.bound + texts + added))
             };
             buffer.keep(written);
             buffer.pass_on(out)?;
@@ -78,6 +82,8 @@ fn bad_document(plan: &Plan, context: &Context<'_>, row: usize, mut to: Cursor<'
         match step {
             Step::Raw(range) => to.put(&plan.pool[range.clone()]),
             Step::Close(opening) => close(&mut to, *opening),
+            // A line that can't be read has no addresses, and is of no interface.
+            Step::Side(_) | Step::Top { .. } | Step::Tops(_) | Step::Tags => {}
             Step::Member { key, source } => {
                 let value = context.value(source, row);
                 if value != Value::Absent {
@@ -94,6 +100,10 @@ fn bad_document(plan: &Plan, context: &Context<'_>, row: usize, mut to: Cursor<'
 enum Op<'a> {
     Raw,
     Close(usize),
+    Side(Side, &'a Added),
+    Tops(usize, &'a Added),
+    Top(usize, &'a Added),
+    Tags(&'a Added),
     Timestamp,
     Start(&'a [i64]),
     End(&'a [i64]),
@@ -103,10 +113,12 @@ enum Op<'a> {
     EventType(&'a [Span]),
     Outcome(&'a [Span]),
     Transport(&'a [i64]),
+    Service([&'a [i64]; 3]),
     NetworkType(&'a [Option<IpAddr>]),
     CommunityId,
     RelatedIp([Option<usize>; 4]),
     TcpFlags(&'a [i64]),
+    Direction(&'a [u8], &'a [Span]),
     Offset,
     /// Seldom there: the plain way is good enough.
     Other(Source<usize>),
@@ -122,9 +134,14 @@ impl<'a> Op<'a> {
             Column::Text(spans) | Column::Addr { spans, .. } => spans.as_slice(),
             Column::Int(_) => &[],
         };
+        let added = |op: &dyn Fn(&'a Added) -> Op<'a>| batch.added.as_ref().map_or(Op::Raw, op);
         let (key, source) = match step {
             Step::Raw(range) => return (range.clone(), Op::Raw),
             Step::Close(opening) => return (0..0, Op::Close(*opening)),
+            Step::Side(side) => return (0..0, added(&|added| Op::Side(*side, added))),
+            Step::Tops(count) => return (0..0, added(&|added| Op::Tops(*count, added))),
+            Step::Top { key, number } => return (key.clone(), added(&|added| Op::Top(*number, added))),
+            Step::Tags => return (0..0, added(&Op::Tags)),
             Step::Member { key, source } => (key.clone(), *source),
         };
         let op = match source {
@@ -138,6 +155,7 @@ impl<'a> Op<'a> {
             Source::EventType(at) => Op::EventType(at.map_or(&[], spans)),
             Source::Outcome(at) => Op::Outcome(spans(at)),
             Source::Transport(at) => Op::Transport(ints(at)),
+            Source::Service { protocol, ports: (from, to) } => Op::Service([protocol, from, to].map(ints)),
             Source::NetworkType(at) => match &batch.columns[at] {
                 Column::Addr { values, .. } => Op::NetworkType(values),
                 _ => Op::Other(source),
@@ -145,6 +163,10 @@ impl<'a> Op<'a> {
             Source::CommunityId { .. } => Op::CommunityId,
             Source::RelatedIp(columns) => Op::RelatedIp(columns),
             Source::TcpFlags(at) => Op::TcpFlags(ints(at)),
+            Source::Direction(at) => match &batch.directions {
+                Some(codes) => Op::Direction(codes, at.map_or(&[], spans)),
+                None => Op::Text(at.map_or(&[], spans)),
+            },
             Source::Offset => Op::Offset,
             _ => Op::Other(source),
         };
@@ -177,7 +199,8 @@ impl<'a> Good<'a> {
         let batch = context.batch;
         let text = &batch.text[..];
         let starts = batch.row_starts(row);
-        for (key, op) in ops.iter() {
+        let mut left = ops.iter();
+        while let Some((key, op)) = left.next() {
             // A key is written before it is known whether the value is there: taking it back is cheaper than asking.
             let before = to.at;
             to.piece(pool, key.start, key.len());
@@ -185,6 +208,26 @@ impl<'a> Good<'a> {
                 Op::Raw => true,
                 Op::Close(opening) => {
                     close(&mut to, *opening);
+                    true
+                }
+                Op::Side(side, added) => {
+                    let (json, length) = added.entry(*side, row).json();
+                    to.piece(json, 0, length);
+                    true
+                }
+                Op::Tops(count, added) => {
+                    if !added.is_of_record(row) {
+                        left = left.as_slice()[*count..].iter();
+                    }
+                    true
+                }
+                Op::Top(number, added) => {
+                    let json = added.whole(row).json(*number);
+                    to.put(json);
+                    !json.is_empty()
+                }
+                Op::Tags(added) => {
+                    to.put(&added.whole(row).tags_json);
                     true
                 }
                 Op::Timestamp => end_text(&mut to, end.format(context.timestamp(row))),
@@ -231,6 +274,13 @@ impl<'a> Good<'a> {
                         to.fixed_and_true(b"\",")
                     }),
                 },
+                Op::Service([protocols, source_ports, destination_ports]) => {
+                    let code = service::code(protocols[row], source_ports[row], destination_ports[row]);
+                    service::name(code).is_some_and(|name| {
+                        to.put(name.as_bytes());
+                        to.fixed_and_true(b"\",")
+                    })
+                }
                 Op::NetworkType(addresses) => match addresses[row] {
                     Some(IpAddr::V4(_)) => to.fixed_and_true(br#"ipv4","#),
                     Some(IpAddr::V6(_)) => to.fixed_and_true(br#"ipv6","#),
@@ -258,6 +308,18 @@ impl<'a> Good<'a> {
                     }
                     end_array(&mut to, empty)
                 }
+                Op::Direction(codes, logged) => match (codes[row], logged.get(row)) {
+                    (0, _) => to.fixed_and_true(b"ingress\","),
+                    (1, _) => to.fixed_and_true(b"egress\","),
+                    (AS_LOGGED, Some(span)) => {
+                        to.at = string(to.room, to.at - 1, batch.str(*span));
+                        !span.is_absent()
+                    }
+                    (code, _) => NAMES.get(usize::from(code)).is_some_and(|name| {
+                        to.put(name.as_bytes());
+                        to.fixed_and_true(b"\",")
+                    }),
+                },
                 Op::Offset => batch.offset(row).is_some_and(|offset| {
                     to.number(offset.cast_signed());
                     to.push(b',');

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::batch::Batch;
+use crate::enrich::{AWS_FIELDS, Added, GEO_FIELDS, Known, Side, THREAT_FIELDS};
 use crate::field::Field;
 use crate::format::{Format, Name};
 
@@ -20,6 +22,10 @@ pub enum Type {
     Long,
     /// A port: an ECS `long` whose values fit 16 bits.
     Port,
+    /// A number with a fraction.
+    Double,
+    /// Yes or no.
+    Boolean,
     /// A moment.
     Date,
 }
@@ -33,6 +39,8 @@ impl Type {
             Type::MatchOnlyText => "match_only_text",
             Type::Ip => "ip",
             Type::Long | Type::Port => "long",
+            Type::Double => "double",
+            Type::Boolean => "boolean",
             Type::Date => "date",
         }
     }
@@ -59,6 +67,8 @@ pub(crate) enum Source<C> {
     Outcome(C),
     /// Keyword of the protocol number.
     Transport(C),
+    /// Name of the service, by protocol and both ports.
+    Service { protocol: C, ports: (C, C) },
     /// `ipv4` or `ipv6`, by address.
     NetworkType(C),
     /// From source and destination address, protocol, and both ports where the format has them.
@@ -75,10 +85,18 @@ pub(crate) enum Source<C> {
     Original,
     /// What is wrong with an unreadable line.
     ErrorMessage,
+    /// As found from the addresses, else as logged.
+    Direction(Option<C>),
     /// Byte offset of the line.
     Offset,
     /// The same in every document of a batch.
     Constant(Constant),
+    /// What enrichers say of an address, by number. All of a side are one piece of JSON.
+    Side(Side, usize),
+    /// What enrichers say of a record, by number.
+    Top(usize),
+    /// The tags, with those of enrichers.
+    Tags,
     /// `ecs` when any of these is present.
     Orchestrator([Option<C>; 4]),
 }
@@ -94,9 +112,11 @@ impl<C> Source<C> {
             | Source::NumberAsText(_)
             | Source::Outcome(_)
             | Source::Transport(_)
+            | Source::Service { .. }
             | Source::NetworkType(_)
             | Source::CommunityId { .. }
             | Source::Region(_)
+            | Source::Direction(_)
             | Source::EventKind
             | Source::Original
             | Source::ErrorMessage
@@ -106,6 +126,9 @@ impl<C> Source<C> {
             | Source::RelatedIp(_)
             | Source::TcpFlags(_)
             | Source::Offset
+            | Source::Side(..)
+            | Source::Top(_)
+            | Source::Tags
             | Source::Constant(_) => false,
         }
     }
@@ -216,7 +239,8 @@ static RULES: &[Rule] = &[
         r#"CASE WHEN contains("source.ip", ':') THEN 'ipv6' WHEN "source.ip" IS NOT NULL THEN 'ipv4' END"#),
     rule("network.iana_number", Keyword, S::NumberAsText(F::Protocol)),
     rule("network.transport", Keyword, S::Transport(F::Protocol)),
-    keyword("network.direction", F::FlowDirection),
+    rule("network.protocol", Keyword, S::Service { protocol: F::Protocol, ports: (F::Srcport, F::Dstport) }),
+    rule("network.direction", Keyword, S::Direction(Some(F::FlowDirection))),
     derived("network.bytes", Long, S::Number(F::Bytes), r#""source.bytes""#),
     derived("network.packets", Long, S::Number(F::Packets), r#""source.packets""#),
     rule("network.community_id", Keyword, S::CommunityId { source: F::Srcaddr, destination: F::Dstaddr, protocol: F::Protocol, ports: Some((F::Srcport, F::Dstport)) }),
@@ -321,6 +345,8 @@ const LAST_KNOWN: &str = "aws.vpcflow.next_hop_interface_type";
 pub(crate) struct Mapped {
     pub(crate) path: Cow<'static, str>,
     pub(crate) es: Type,
+    /// Whether enrichers say lists of it.
+    pub(crate) list: bool,
     pub(crate) source: Source<usize>,
     /// Whether the Arrow form has it.
     pub(crate) in_arrow: bool,
@@ -328,16 +354,18 @@ pub(crate) struct Mapped {
     pub(crate) in_store: bool,
 }
 
-/// The fields of a format's documents, in document order.
-pub(crate) fn mapping(format: &Format) -> Vec<Mapped> {
+/// The fields of a batch's documents, in document order.
+pub(crate) fn mapping(batch: &Batch) -> Vec<Mapped> {
+    let format: &Format = &batch.format;
     let mut mapped = Vec::new();
     for rule in RULES {
-        if let Some(source) = resolve(&rule.source, format) {
+        if let Some(source) = resolve(&rule.source, batch) {
             let constant = matches!(source, Source::Constant(_));
             let in_store = rule.store == Store::Kept;
             mapped.push(Mapped {
                 path: rule.path.into(),
                 es: rule.es,
+                list: false,
                 source,
                 in_arrow: !constant || in_store,
                 in_store,
@@ -348,29 +376,92 @@ pub(crate) fn mapping(format: &Format) -> Vec<Mapped> {
                 if let Name::Unknown(name) = name {
                     let path = format!("aws.vpcflow.{}", name.replace('-', "_")).into();
                     let source = Source::Text(at);
-                    mapped.push(Mapped { path, es: Keyword, source, in_arrow: true, in_store: true });
+                    mapped.push(Mapped { path, es: Keyword, list: false, source, in_arrow: true, in_store: true });
                 }
             }
         }
     }
+    if let Some(added) = &batch.added {
+        add(&mut mapped, format, added);
+    }
     mapped
 }
 
-/// Every field of a document: path, type in Elasticsearch, and the SQL (`DuckDB`'s) that makes it where the Parquet store
-/// does not hold it. Without SQL the store holds it, or, for what belongs to the data stream alone, has no such column.
-pub fn columns() -> impl Iterator<Item = (&'static str, Type, Option<&'static str>)> {
-    RULES.iter().map(|rule| {
+/// Puts what enrichers may say among the fields of the log: behind those that it shares an object with. What the log
+/// itself says stays as it is.
+fn add(mapped: &mut Vec<Mapped>, format: &Format, added: &Added) {
+    let field = |path: String, known: &Known, source| Mapped {
+        path: path.into(),
+        es: known.es,
+        list: known.list,
+        source,
+        in_arrow: true,
+        in_store: true,
+    };
+    let sides = [(Side::Source, "source", F::Srcaddr), (Side::Destination, "destination", F::Dstaddr)];
+    for (side, name, _) in sides.into_iter().filter(|(.., address)| format.position(*address).is_some()) {
+        for (number, known) in added.fields.sides.iter().enumerate() {
+            put(mapped, field(format!("{name}.{}", known.path), known, Source::Side(side, number)));
+        }
+    }
+    for (number, known) in added.fields.tops.iter().enumerate() {
+        if !mapped.iter().any(|field| field.path == known.path) {
+            put(mapped, field(known.path.clone(), known, Source::Top(number)));
+        }
+    }
+    if added.fields.tags
+        && let Some(tags) = mapped.iter_mut().find(|field| field.path == "tags")
+    {
+        tags.source = Source::Tags;
+    }
+}
+
+fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
+    let objects = |path: &str| path.matches('.').count();
+    let shared = |path: &str| {
+        let same = path.split('.').zip(field.path.split('.')).take_while(|(a, b)| a == b).count();
+        same.min(objects(path)).min(objects(&field.path))
+    };
+    let most = mapped.iter().map(|known| shared(&known.path)).max().unwrap_or(0);
+    let at = if most == 0 {
+        // What shares nothing comes before what the documents end in, which is the same in all.
+        // Between the two may be an object that has both: it stays whole.
+        let first = |path: &str| path.split('.').next().map(str::to_owned);
+        let last = mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags));
+        last.and_then(|last| {
+            let object = first(&mapped[last].path);
+            mapped.iter().rposition(|known| first(&known.path) == object)
+        })
+    } else {
+        mapped.iter().rposition(|known| shared(&known.path) == most)
+    };
+    mapped.insert(at.map_or(0, |at| at + 1), field);
+}
+
+/// Every field that a document can have without enrichers of the user's: path, type in Elasticsearch, and the SQL
+/// (`DuckDB`'s) that makes it where the Parquet store does not hold it. Without SQL the store holds it, or, for what
+/// belongs to the data stream alone, has no such column.
+pub fn columns() -> impl Iterator<Item = (Cow<'static, str>, Type, Option<&'static str>)> {
+    let rules = RULES.iter().map(|rule| {
         let sql = match rule.store {
             Store::Sql(sql) => Some(sql),
             Store::Kept | Store::Left => None,
         };
-        (rule.path, rule.es, sql)
-    })
+        (Cow::Borrowed(rule.path), rule.es, sql)
+    });
+    let sides = ["source", "destination"].into_iter().flat_map(|side| {
+        let fields = GEO_FIELDS.iter().chain(&AWS_FIELDS);
+        fields.map(move |(name, es)| (Cow::Owned(format!("{side}.{name}")), *es, None))
+    });
+    // Tags have their rule.
+    let threats = THREAT_FIELDS.iter().filter(|(name, _)| *name != "tags");
+    let threats = threats.map(|(name, es)| (Cow::Borrowed(*name), *es, None));
+    rules.chain(sides).chain(threats)
 }
 
-/// The rule with its columns in a format; `None` when the format lacks what it needs.
-fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
-    let at = |field: Field| format.position(field);
+/// The rule with its columns in a batch; `None` when the batch lacks what it needs.
+fn resolve(source: &Source<Field>, batch: &Batch) -> Option<Source<usize>> {
+    let at = |field: Field| batch.format.position(field);
     let each = |fields: [Option<Field>; 4]| {
         let found = fields.map(|field| field.and_then(at));
         found.iter().any(Option::is_some).then_some(found)
@@ -385,6 +476,9 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::EventType(field) => S::EventType(field.and_then(at)),
         S::Outcome(field) => S::Outcome(at(field)?),
         S::Transport(field) => S::Transport(at(field)?),
+        S::Service { protocol, ports: (from, to) } => {
+            S::Service { protocol: at(protocol)?, ports: (at(from)?, at(to)?) }
+        }
         S::NetworkType(field) => S::NetworkType(at(field)?),
         S::CommunityId { source, destination, protocol, ports } => S::CommunityId {
             source: at(source)?,
@@ -395,7 +489,17 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::RelatedIp(fields) => S::RelatedIp(each(fields)?),
         S::TcpFlags(field) => S::TcpFlags(at(field)?),
         S::Region(field) => S::Region(field.and_then(at)),
+        S::Direction(field) => {
+            let logged = field.and_then(at);
+            if logged.is_none() && batch.directions.is_none() {
+                return None;
+            }
+            S::Direction(logged)
+        }
         S::Orchestrator(fields) => S::Orchestrator(each(fields)?),
+        S::Side(side, number) => S::Side(side, number),
+        S::Top(number) => S::Top(number),
+        S::Tags => S::Tags,
         S::Timestamp => S::Timestamp,
         S::EventKind => S::EventKind,
         S::Original => S::Original,

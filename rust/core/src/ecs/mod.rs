@@ -8,6 +8,8 @@ mod out;
 mod percent;
 mod plan;
 mod protocol;
+mod service;
+mod service_names;
 mod tcp_flags;
 mod value;
 
@@ -22,6 +24,9 @@ pub(crate) use community_id::Ids as CommunityIds;
 pub(crate) use mapping::mapping;
 #[cfg(feature = "parquet")]
 pub(crate) use mapping::{Constant, Mapped, Source};
+#[cfg(feature = "parquet")]
+pub(crate) use service::name as service_name;
+pub(crate) use service::of_port as service_of_port;
 #[cfg(feature = "parquet")]
 pub(crate) use tcp_flags::NAMES as TCP_FLAGS;
 pub(crate) use value::Context;
@@ -62,7 +67,7 @@ impl Batch {
     /// Calls `visit` with path and value of every field of every document, in document order. The paths are dotted.
     pub fn visit<'a>(&'a self, options: &'a Options, mut visit: impl FnMut(usize, usize, &str, Value<'a>)) {
         let context = Context::new(self, options);
-        let mapping = mapping(&self.format);
+        let mapping = mapping(self);
         for row in 0..self.rows {
             for (at, field) in mapping.iter().enumerate() {
                 match context.value(&field.source, row) {
@@ -76,5 +81,5 @@ impl Batch {
 
 /// The document paths of a batch's format, in document order: what `visit` counts by.
 pub fn paths(batch: &Batch) -> Vec<String> {
-    mapping(&batch.format).into_iter().map(|field| field.path.into_owned()).collect()
+    mapping(batch).into_iter().map(|field| field.path.into_owned()).collect()
 }

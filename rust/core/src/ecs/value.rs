@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 
 use super::mapping::{Constant, Source};
-use super::{Options, community_id, percent, protocol, tcp_flags};
+use super::{Options, community_id, percent, protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::direction::{AS_LOGGED, NAMES};
+use crate::enrich::{Added, Said};
 use crate::field::Field;
 use crate::time::Clock;
 
@@ -18,6 +20,10 @@ pub enum Value<'a> {
     Text(Cow<'a, str>),
     /// Number.
     Int(i64),
+    /// Number with a fraction.
+    Float(f64),
+    /// Yes or no.
+    Bool(bool),
     /// Array of texts, never empty.
     List(Vec<Cow<'a, str>>),
 }
@@ -72,6 +78,13 @@ impl<'a> Context<'a> {
         (!span.is_absent()).then(|| self.batch.str(span))
     }
 
+    /// The code of a row's service.
+    pub(crate) fn service(&self, source: &Source<usize>, row: usize) -> u16 {
+        let Source::Service { protocol, ports: (from, to) } = *source else { return 0 };
+        let int = |at| self.int(at, row).unwrap_or(ABSENT);
+        service::code(int(protocol), int(from), int(to))
+    }
+
     /// Which of the columns have an address that none before them has.
     pub(crate) fn distinct_addresses(
         &self,
@@ -109,6 +122,7 @@ impl<'a> Context<'a> {
                 _ => Value::Absent,
             },
             Source::Transport(at) => self.int(at, row).and_then(protocol::keyword).map_or(Value::Absent, Value::fixed),
+            Source::Service { .. } => service::name(self.service(source, row)).map_or(Value::Absent, Value::fixed),
             Source::NetworkType(at) => match self.address(at, row) {
                 Some(std::net::IpAddr::V4(_)) => Value::fixed("ipv4"),
                 Some(std::net::IpAddr::V6(_)) => Value::fixed("ipv6"),
@@ -129,6 +143,13 @@ impl<'a> Context<'a> {
                 let logged = at.and_then(|at| self.text(at, row));
                 text(logged.or(self.batch.origin.region.as_deref()))
             }
+            Source::Direction(at) => {
+                let logged = || text(at.and_then(|at| self.text(at, row)));
+                match self.batch.directions.as_ref().map_or(AS_LOGGED, |codes| codes[row]) {
+                    AS_LOGGED => logged(),
+                    code => NAMES.get(usize::from(code)).map_or(Value::Absent, |name| Value::fixed(name)),
+                }
+            }
             Source::EventKind => {
                 Value::fixed(if self.batch.error_at(row).is_some() { "pipeline_error" } else { "event" })
             }
@@ -142,7 +163,28 @@ impl<'a> Context<'a> {
                 let any = columns.into_iter().flatten().any(|at| !self.span(at, row).is_absent());
                 if any { Value::fixed("ecs") } else { Value::Absent }
             }
+            Source::Side(side, number) => self.added(|added| added.entry(side, row).side(number)),
+            Source::Top(number) => self.added(|added| added.whole(row).top.get(number)?.as_ref()),
+            Source::Tags => match (self.constant(Constant::Tags), &self.batch.added) {
+                (Value::List(mut tags), Some(added)) => {
+                    tags.extend(added.whole(row).tags.iter().map(|tag| Cow::Borrowed(tag.as_str())));
+                    Value::List(tags)
+                }
+                (tags, _) => tags,
+            },
             Source::Constant(constant) => self.constant(constant),
+        }
+    }
+
+    fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Said>) -> Value<'a> {
+        let text = |text: &'a String| Cow::Borrowed(text.as_str());
+        match self.batch.added.as_ref().and_then(find) {
+            None => Value::Absent,
+            Some(Said::Text(said)) => Value::Text(text(said)),
+            Some(Said::Long(number)) => Value::Int(*number),
+            Some(Said::Double(number)) => Value::Float(*number),
+            Some(Said::Boolean(truth)) => Value::Bool(*truth),
+            Some(Said::Texts(texts)) => Value::List(texts.iter().map(text).collect()),
         }
     }
 

@@ -1,0 +1,89 @@
+"""The options of `vpcflow index` for what records don't say themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vpcflow.cli.options import option
+from vpcflow.cli.types import NAMES
+
+if TYPE_CHECKING:
+    from vpcflow.enrich import AnyEnricher, Enricher
+
+__all__ = ["enrichers", "enrichment_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_ENRICHMENT = "Enrichment"
+
+_OPTIONS = (
+    option("--geo", multiple=True, metavar="FILE", group=_ENRICHMENT,
+           help="Say where addresses are, and whose network: .mmdb of cities, countries or ASNs, or ASN "
+           "ranges as .csv. Can be repeated."),
+    option("--inventory", multiple=True, metavar="FILE", group=_ENRICHMENT,
+           help="Name instances, subnets, VPCs and what AWS made an interface for: a file of "
+           "`vpcflow inventory pull`, or CSV. Can be repeated."),
+    option("--inventory-tags", type=NAMES, metavar="KEY,KEY", group=_ENRICHMENT,
+           help="Tags that become labels. [default: the 20 that most things have]"),
+    option("--aws-ranges", metavar="FILE", group=_ENRICHMENT,
+           help="Name the AWS service and region of addresses: AWS's ip-ranges.json."),
+    option("--threat-list", "threat_lists", multiple=True, metavar="[NAME=]FILE", group=_ENRICHMENT,
+           help="Mark flows with addresses that a list warns of: lines of addresses, networks or ranges, "
+           "CSV, or a STIX 2.1 bundle. Can be repeated."),
+    option("--enrich", "own", multiple=True, metavar="NAME", group=_ENRICHMENT,
+           help="An enricher of an installed package, by the name of its entry point in vpcflow.enrichers. "
+           "Can be repeated."),
+)  # fmt: skip
+
+
+def enrichment_options(command: _Command) -> _Command:
+    """Adds what `enrichers` takes."""
+    for each in reversed(_OPTIONS):
+        command = each(command)
+    return command
+
+
+def enrichers(
+    options: dict[str, Any], *, sources: Iterable[str], accounts: Sequence[str]
+) -> list[AnyEnricher]:
+    """The enrichers that options ask for, which are taken out of all of a command's."""
+    geo, own = options.pop("geo"), options.pop("own")
+    found: list[AnyEnricher] = [
+        *_ours(options.pop("inventory"), options.pop("inventory_tags"), sources=sources, accounts=accounts)
+    ]
+    if geo:
+        from vpcflow._core import Geo
+
+        found.append(Geo(geo))
+    if ranges := options.pop("aws_ranges"):
+        from vpcflow._core import AwsRanges
+
+        found.append(AwsRanges(ranges))
+    if lists := options.pop("threat_lists"):
+        from vpcflow._core import ThreatLists
+
+        found.append(ThreatLists(lists))
+    if own:
+        from vpcflow.enrich import installed
+
+        found += installed(own)
+    return found
+
+
+def _ours(
+    inventory: Sequence[str],
+    tags: Sequence[str] | None,
+    *,
+    sources: Iterable[str],
+    accounts: Sequence[str],
+) -> list[Enricher]:
+    """The enrichers of these files, and of the owners of the configuration file, if there is one."""
+    owners = click.get_current_context().meta.get("vpcflow.owners", ())
+    if not inventory and not owners:
+        return []
+    from vpcflow.enrich.ours import accounts_of, enrichers
+
+    return list(enrichers(inventory, tags=tags, owners=owners, accounts=accounts or accounts_of(sources)))
