@@ -137,6 +137,16 @@ def test_documents_differ_by_what_the_inventory_knows(folder: Path) -> None:
     assert all(before.keys() <= after.keys() for before, after in zip(bare, rich, strict=True))
 
 
+def test_no_object_is_there_twice(folder: Path) -> None:
+    def pairs(members: list[tuple[str, object]]) -> dict[str, object]:
+        assert len({name for name, _ in members}) == len(members), members
+        return dict(members)
+
+    indexed(folder, "--config", "vpcflow.toml")
+    for line in (folder / "flows.ndjson").read_text().splitlines():
+        json.loads(line, object_pairs_hook=pairs)
+
+
 def test_what_the_log_says_goes_before_the_inventory(folder: Path) -> None:
     header = f"{HEADER} vpc-id subnet-id instance-id az-id"
     (folder / "flow.log").write_bytes(text(header, f"{RECORDS[0]} vpc-1 subnet-0a i-1 use1-az6"))
@@ -191,6 +201,22 @@ def test_from_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.notes == (
         "inventory.csv: 1 of 3 interfaces that logged are not in it; pull it again if they are newer",
     )
+
+
+def test_a_replaced_file_is_in_force_with_the_next_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vpcflow.enrich.inventory._LOOK", -1.0)
+    enrich = enrichers(folder / "inventory.csv")
+
+    def name() -> object:
+        [batch] = library.read(folder / "flow.log", enrich=enrich)
+        return flat(batch.to_ecs()[0]).get("source.domain")
+
+    assert name() == "web-1"
+    (folder / "new.csv").write_text(CSV.replace("web-1", "web-2"))
+    (folder / "new.csv").replace(folder / "inventory.csv")
+    assert name() == "web-2"
 
 
 def test_what_ec2_has_is_what_documents_say(aws: Moto, tmp_path: Path) -> None:

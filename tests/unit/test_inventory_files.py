@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlogs import errors, vpcflow
@@ -85,6 +85,7 @@ class TestJson:
     def test_nothing_is_an_inventory_too(self, file):
         assert load(file(written(Parts()), "inventory.json")) == Parts()
 
+    @settings(deadline=None)
     @given(st.dictionaries(st.text(min_size=1), st.text()), st.text(min_size=1))
     def test_tags_and_names_are_any_text(self, tmp_path_factory, tags, name):
         parts = Parts(

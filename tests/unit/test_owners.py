@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpcflow import ConfigError
@@ -233,6 +233,7 @@ networks = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(networks), addresses)
 def test_networks_hold_what_they_hold(several, address):
     table = Networks()

@@ -38,7 +38,8 @@ class Enricher(Protocol):
     """Something that knows more than the log.
 
     It may also have a `name` for messages, and a `generation`: when that is another than before, what it
-    said is forgotten and it is asked again. It is asked from several threads, one at a time.
+    said is forgotten and it is asked again; and `notes`, lines for the summary of a run. It is asked from
+    several threads, one at a time.
     """
 
     @property

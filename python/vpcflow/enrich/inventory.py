@@ -69,7 +69,6 @@ class InventoryFiles:
 
     Attributes:
         name: of the files, for messages.
-        generation: changes when a file was replaced and what it holds is in force.
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike[str]]) -> None:
@@ -84,17 +83,22 @@ class InventoryFiles:
         self._inventory = self._read()
         self._looked = time.monotonic()
         self._lock = threading.Lock()
-        self.generation = 0
+        self._generation = 0
 
     @property
     def inventory(self) -> Inventory:
-        """What the files hold now. A file that can't be read leaves it as it was, and is logged once."""
+        """What the files held when `generation` was last asked for."""
+        return self._inventory
+
+    @property
+    def generation(self) -> int:
+        """Changes when a file was replaced. One that can't be read is logged once, and changes nothing."""
         if time.monotonic() - self._looked > _LOOK and self._lock.acquire(blocking=False):
             try:
                 self._look()
             finally:
                 self._lock.release()
-        return self._inventory
+        return self._generation
 
     def must_have(self, accounts: Iterable[str]) -> None:
         """Checks the inventory against the accounts that logs are known to be of, before they are read.
@@ -120,7 +124,7 @@ class InventoryFiles:
         except ConfigError as error:
             _LOG.warning("%s; what it was before stays in force", error)
             return
-        self.generation += 1
+        self._generation += 1
         _LOG.info("%s was replaced: %d interfaces", self.name, len(self._inventory.interfaces))
 
     def _read(self) -> Inventory:
@@ -166,7 +170,10 @@ class InventoryInterfaces:
             )
         labels = {key: f"labels.{label(key)}" for key in chosen}
         self._labels = {key: field for key, field in labels.items() if field not in without}
-        self.fields: Mapping[str, str] = dict.fromkeys((*_OF_INTERFACE, *self._labels.values()), "keyword")
+        self.fields: Mapping[str, str] = {
+            **dict.fromkeys((*_OF_INTERFACE, *self._labels.values()), "keyword"),
+            "aws.vpcflow.security_groups": "keyword[]",
+        }
         self._found: set[str] = set()
         self._missing: dict[str, str | None] = {}
 
@@ -229,7 +236,9 @@ class InventoryInterfaces:
             return ()
         total = len(missing) + len(self._found)
         known = self._files.inventory.accounts
-        elsewhere = Counter(account for account in missing.values() if account and account not in known)
+        elsewhere = Counter(
+            account for account in missing.values() if known and account and account not in known
+        )
         elsewhere.pop("unknown", None)
         told = ", ".join(f"{number:,} of account {account}" for account, number in elsewhere.most_common(5))
         why = f": {told}, of which it has nothing" if told else "; pull it again if they are newer"

@@ -2,6 +2,7 @@
 
 mod batch;
 mod bytes;
+mod direction;
 mod enrich;
 mod errors;
 mod format;
@@ -18,6 +19,8 @@ mod _core {
     use crate::batch::{Batch, parse};
     #[pymodule_export]
     use crate::bytes::gzip;
+    #[pymodule_export]
+    use crate::direction::Direction;
     #[pymodule_export]
     use crate::enrich::{AwsRanges, Enrichment, Geo, ThreatLists};
     #[pymodule_export]

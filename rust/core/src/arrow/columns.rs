@@ -16,6 +16,7 @@ use arrow_schema::Field;
 use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
+use crate::direction::NAMES as DIRECTIONS;
 use crate::ecs::{
     CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
 };
@@ -62,6 +63,7 @@ impl<'a> Builder<'a> {
             Source::Text(at) if matches!(batch.columns[at], Column::Addr { .. }) => Arc::new(self.addresses(at)),
             Source::Text(at) => self.texts(at),
             Source::Region(Some(at)) if batch.origin.region.is_none() => self.texts(at),
+            Source::Direction(at) => self.directions(field, at),
             Source::Outcome(at) => {
                 dictionary::of_choices(self.rows(), &["success", "failure"], |row| self.verdict(Some(at), row))
             }
@@ -194,7 +196,7 @@ impl<'a> Builder<'a> {
         let Some(added) = &self.context.batch.added else { return dictionary::of_one(self.rows(), None) };
         let (said, numbers): (Vec<Option<&Said>>, &[u32]) = match field.source {
             Source::Side(side, number) => {
-                let said = added.entries.iter().map(|entry| entry.side.get(number)?.as_ref());
+                let said = added.entries.iter().map(|entry| entry.side(number));
                 (said.collect(), &added.sides[side as usize])
             }
             Source::Top(number) => {
@@ -256,6 +258,16 @@ impl<'a> Builder<'a> {
                 let keys = all();
                 dictionary::of_choices(self.rows(), &distinct, |row| keys[numbers[row] as usize].first().copied())
             }
+        }
+    }
+
+    fn directions(&self, field: &Mapped, logged: Option<usize>) -> ArrayRef {
+        match (&self.context.batch.directions, logged) {
+            (None, Some(at)) => self.texts(at),
+            (Some(codes), None) => dictionary::of_choices(self.rows(), &DIRECTIONS, |row| {
+                (usize::from(codes[row]) < DIRECTIONS.len()).then(|| i32::from(codes[row]))
+            }),
+            _ => dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row))),
         }
     }
 

@@ -11,6 +11,7 @@ use super::plan::{Plan, Step, write_value};
 use super::value::{Context, Value};
 use super::{protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::direction::{AS_LOGGED, NAMES};
 use crate::enrich::{Added, Side};
 use crate::time::Clock;
 
@@ -42,6 +43,7 @@ impl<'a> Writer<'a> {
                     | Source::ErrorMessage
                     | Source::Offset
                     | Source::Region(_)
+                    | Source::Tags
                     | Source::Constant(_)
             )
         });
@@ -116,6 +118,7 @@ enum Op<'a> {
     CommunityId,
     RelatedIp([Option<usize>; 4]),
     TcpFlags(&'a [i64]),
+    Direction(&'a [u8], &'a [Span]),
     Offset,
     /// Seldom there: the plain way is good enough.
     Other(Source<usize>),
@@ -160,6 +163,10 @@ impl<'a> Op<'a> {
             Source::CommunityId { .. } => Op::CommunityId,
             Source::RelatedIp(columns) => Op::RelatedIp(columns),
             Source::TcpFlags(at) => Op::TcpFlags(ints(at)),
+            Source::Direction(at) => match &batch.directions {
+                Some(codes) => Op::Direction(codes, at.map_or(&[], spans)),
+                None => Op::Text(at.map_or(&[], spans)),
+            },
             Source::Offset => Op::Offset,
             _ => Op::Other(source),
         };
@@ -301,6 +308,18 @@ impl<'a> Good<'a> {
                     }
                     end_array(&mut to, empty)
                 }
+                Op::Direction(codes, logged) => match (codes[row], logged.get(row)) {
+                    (0, _) => to.fixed_and_true(b"ingress\","),
+                    (1, _) => to.fixed_and_true(b"egress\","),
+                    (AS_LOGGED, Some(span)) => {
+                        to.at = string(to.room, to.at - 1, batch.str(*span));
+                        !span.is_absent()
+                    }
+                    (code, _) => NAMES.get(usize::from(code)).is_some_and(|name| {
+                        to.put(name.as_bytes());
+                        to.fixed_and_true(b"\",")
+                    }),
+                },
                 Op::Offset => batch.offset(row).is_some_and(|offset| {
                     to.number(offset.cast_signed());
                     to.push(b',');

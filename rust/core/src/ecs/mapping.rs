@@ -85,6 +85,8 @@ pub(crate) enum Source<C> {
     Original,
     /// What is wrong with an unreadable line.
     ErrorMessage,
+    /// As found from the addresses, else as logged.
+    Direction(Option<C>),
     /// Byte offset of the line.
     Offset,
     /// The same in every document of a batch.
@@ -114,6 +116,7 @@ impl<C> Source<C> {
             | Source::NetworkType(_)
             | Source::CommunityId { .. }
             | Source::Region(_)
+            | Source::Direction(_)
             | Source::EventKind
             | Source::Original
             | Source::ErrorMessage
@@ -237,7 +240,7 @@ static RULES: &[Rule] = &[
     rule("network.iana_number", Keyword, S::NumberAsText(F::Protocol)),
     rule("network.transport", Keyword, S::Transport(F::Protocol)),
     rule("network.protocol", Keyword, S::Service { protocol: F::Protocol, ports: (F::Srcport, F::Dstport) }),
-    keyword("network.direction", F::FlowDirection),
+    rule("network.direction", Keyword, S::Direction(Some(F::FlowDirection))),
     derived("network.bytes", Long, S::Number(F::Bytes), r#""source.bytes""#),
     derived("network.packets", Long, S::Number(F::Packets), r#""source.packets""#),
     rule("network.community_id", Keyword, S::CommunityId { source: F::Srcaddr, destination: F::Dstaddr, protocol: F::Protocol, ports: Some((F::Srcport, F::Dstport)) }),
@@ -356,7 +359,7 @@ pub(crate) fn mapping(batch: &Batch) -> Vec<Mapped> {
     let format: &Format = &batch.format;
     let mut mapped = Vec::new();
     for rule in RULES {
-        if let Some(source) = resolve(&rule.source, format) {
+        if let Some(source) = resolve(&rule.source, batch) {
             let constant = matches!(source, Source::Constant(_));
             let in_store = rule.store == Store::Kept;
             mapped.push(Mapped {
@@ -422,7 +425,13 @@ fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
     let most = mapped.iter().map(|known| shared(&known.path)).max().unwrap_or(0);
     let at = if most == 0 {
         // What shares nothing comes before what the documents end in, which is the same in all.
-        mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags))
+        // Between the two may be an object that has both: it stays whole.
+        let first = |path: &str| path.split('.').next().map(str::to_owned);
+        let last = mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags));
+        last.and_then(|last| {
+            let object = first(&mapped[last].path);
+            mapped.iter().rposition(|known| first(&known.path) == object)
+        })
     } else {
         mapped.iter().rposition(|known| shared(&known.path) == most)
     };
@@ -450,9 +459,9 @@ pub fn columns() -> impl Iterator<Item = (Cow<'static, str>, Type, Option<&'stat
     rules.chain(sides).chain(threats)
 }
 
-/// The rule with its columns in a format; `None` when the format lacks what it needs.
-fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
-    let at = |field: Field| format.position(field);
+/// The rule with its columns in a batch; `None` when the batch lacks what it needs.
+fn resolve(source: &Source<Field>, batch: &Batch) -> Option<Source<usize>> {
+    let at = |field: Field| batch.format.position(field);
     let each = |fields: [Option<Field>; 4]| {
         let found = fields.map(|field| field.and_then(at));
         found.iter().any(Option::is_some).then_some(found)
@@ -480,6 +489,13 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::RelatedIp(fields) => S::RelatedIp(each(fields)?),
         S::TcpFlags(field) => S::TcpFlags(at(field)?),
         S::Region(field) => S::Region(field.and_then(at)),
+        S::Direction(field) => {
+            let logged = field.and_then(at);
+            if logged.is_none() && batch.directions.is_none() {
+                return None;
+            }
+            S::Direction(logged)
+        }
         S::Orchestrator(fields) => S::Orchestrator(each(fields)?),
         S::Side(side, number) => S::Side(side, number),
         S::Top(number) => S::Top(number),

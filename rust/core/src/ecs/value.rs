@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::mapping::{Constant, Source};
 use super::{Options, community_id, percent, protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::direction::{AS_LOGGED, NAMES};
 use crate::enrich::{Added, Said};
 use crate::field::Field;
 use crate::time::Clock;
@@ -142,6 +143,13 @@ impl<'a> Context<'a> {
                 let logged = at.and_then(|at| self.text(at, row));
                 text(logged.or(self.batch.origin.region.as_deref()))
             }
+            Source::Direction(at) => {
+                let logged = || text(at.and_then(|at| self.text(at, row)));
+                match self.batch.directions.as_ref().map_or(AS_LOGGED, |codes| codes[row]) {
+                    AS_LOGGED => logged(),
+                    code => NAMES.get(usize::from(code)).map_or(Value::Absent, |name| Value::fixed(name)),
+                }
+            }
             Source::EventKind => {
                 Value::fixed(if self.batch.error_at(row).is_some() { "pipeline_error" } else { "event" })
             }
@@ -155,8 +163,8 @@ impl<'a> Context<'a> {
                 let any = columns.into_iter().flatten().any(|at| !self.span(at, row).is_absent());
                 if any { Value::fixed("ecs") } else { Value::Absent }
             }
-            Source::Side(side, number) => self.added(|added| added.entry(side, row).side.get(number)),
-            Source::Top(number) => self.added(|added| added.whole(row).top.get(number)),
+            Source::Side(side, number) => self.added(|added| added.entry(side, row).side(number)),
+            Source::Top(number) => self.added(|added| added.whole(row).top.get(number)?.as_ref()),
             Source::Tags => match (self.constant(Constant::Tags), &self.batch.added) {
                 (Value::List(mut tags), Some(added)) => {
                     tags.extend(added.whole(row).tags.iter().map(|tag| Cow::Borrowed(tag.as_str())));
@@ -168,9 +176,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Option<Said>>) -> Value<'a> {
+    fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Said>) -> Value<'a> {
         let text = |text: &'a String| Cow::Borrowed(text.as_str());
-        match self.batch.added.as_ref().and_then(find).and_then(Option::as_ref) {
+        match self.batch.added.as_ref().and_then(find) {
             None => Value::Absent,
             Some(Said::Text(said)) => Value::Text(text(said)),
             Some(Said::Long(number)) => Value::Int(*number),

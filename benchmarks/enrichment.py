@@ -1,0 +1,179 @@
+"""What enrichment costs: vpcflow to ECS NDJSON on one core, with and without.
+
+python benchmarks/enrichment.py [--lines 500000] [--runs 5]     prints a table in Markdown
+
+Two logs of version 2, in which one end of nearly every flow is an address of the VPC, as it is in real ones.
+In `20,000 addresses` the other end is one of so many public ones; in `scan` it is one that was not there
+before, in every line.
+Places come from an mmdb file of 114,000 networks and 20,000 cities, autonomous systems from a CSV file of
+450,000 ranges. The contenders run in turns, in processes of their own, pinned to one core. What is given is
+the median of the rounds' extra CPU time over the same log without enrichment. Loading files is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from ipaddress import IPv4Address, ip_address
+from pathlib import Path
+from statistics import median
+
+import generate
+import inputs
+
+KINDS = ("none", "geo", "python")
+#: Log, what is added, and the most that it may cost in percent.
+ROWS = (("addresses", "geo", 25), ("scan", "geo", 60), ("addresses", "python", 20))
+TITLES = {"geo": "city and ASN", "python": "Python, 50 µs a call"}
+DISTINCT = 20_000
+BLOCKS = [n for n in range(1, 224) if n not in {10, 100, 127, 169, 172, 192, 198, 203}]
+
+
+def public(rng: random.Random) -> str:
+    return str(IPv4Address(rng.choice(BLOCKS) << 24 | rng.getrandbits(24)))
+
+
+def is_own(address: str) -> bool:
+    """Whether it is one of the VPCs that the traffic is of, or absent."""
+    return address == "-" or address.startswith("2a05:d014:") or ip_address(address).is_private
+
+
+def log(kind: str, count: int) -> Path:
+    """A log of so many records, made when it isn't there."""
+    path = generate.DATA / f"enrich-{kind}-{count}.log"
+    if not path.exists():
+        rng = random.Random(7)  # noqa: S311 - the same each time
+        some = [public(rng) for _ in range(DISTINCT)]
+        known: dict[str, str] = {}
+        part = path.with_suffix(".part")
+        with inputs.cached(2, count).open(encoding="ascii") as lines, part.open("w", encoding="ascii") as out:
+            out.write(next(lines))
+            for line in lines:
+                fields = line.split(" ")
+                for at in (3, 4):
+                    if is_own(fields[at]):
+                        continue
+                    fields[at] = known.setdefault(fields[at], some[len(known) % DISTINCT])
+                    if kind == "scan":
+                        fields[at] = public(rng)
+                out.write(" ".join(fields))
+        part.replace(path)
+    return path
+
+
+def networks(size: int) -> Iterator[int]:
+    """The first addresses of public networks of so many."""
+    for block in BLOCKS:
+        yield from range(block << 24, (block + 1) << 24, size)
+
+
+def city() -> Path:
+    path = generate.DATA / "enrich-city.mmdb"
+    if not path.exists():
+        from mmdb_writer import MMDBWriter
+        from netaddr import IPSet
+
+        rng = random.Random(3)  # noqa: S311
+        cities = [
+            {
+                "city": {"names": {"en": f"Town {n}"}},
+                "continent": {"names": {"en": "Europe"}},
+                "country": {"iso_code": "SE", "names": {"en": "Sweden"}},
+                "location": {"latitude": n / 500, "longitude": n / 300},
+                "subdivisions": [{"iso_code": f"R{n % 90}", "names": {"en": f"Region {n % 90}"}}],
+            }
+            for n in range(20_000)
+        ]
+        writer = MMDBWriter(4, "Bench-City", description={"en": "made up"})
+        for first in networks(1 << 15):
+            writer.insert_network(IPSet([f"{IPv4Address(first)}/17"]), rng.choice(cities))
+        writer.to_db_file(str(path.with_suffix(".part")))
+        path.with_suffix(".part").replace(path)
+    return path
+
+
+def asn() -> Path:
+    path = generate.DATA / "enrich-asn.csv"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        with part.open("w", encoding="ascii") as out:
+            for first in networks(1 << 13):
+                number = first * 2654435761 % 30_000 + 1
+                last = IPv4Address(first + (1 << 13) - 1)
+                out.write(f"{IPv4Address(first)},{last},{number},Network {number}\n")
+        part.replace(path)
+    return path
+
+
+class Slow:
+    """A look-up that takes 50 µs."""
+
+    key = "address"
+    fields = {"side.domain": "keyword"}  # noqa: RUF012
+
+    def look_up(self, address: str) -> dict[str, object]:
+        end = time.perf_counter() + 50e-6
+        while time.perf_counter() < end:
+            pass
+        return {"side.domain": f"host-{address}.example.com"}
+
+
+def work(kind: str, source: str) -> None:
+    """One run, in a process of its own; prints records and CPU seconds."""
+    from vpcflow._core import Enrichment, Geo, Reader
+
+    enrichers = {"none": [], "geo": [Geo([city(), asn()])] if kind == "geo" else [], "python": [Slow()]}[kind]
+    enrichment = Enrichment(enrichers) if enrichers else None
+    records = nbytes = 0
+    chunks = iter(Reader(source))
+    if kind == "python":
+        # What it costs to ask is not what is measured: the budget is for after each address was asked about once.
+        for chunk in Reader(source):
+            chunk.parse(enrichment=enrichment)
+    begun = time.process_time()
+    for chunk in chunks:
+        batch = chunk.parse(enrichment=enrichment)
+        nbytes += len(batch.to_ndjson())
+        records += len(batch)
+    sys.stdout.write(json.dumps([records, time.process_time() - begun, nbytes]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("--lines", type=int, default=500_000)
+    parser.add_argument("--runs", type=int, default=5)
+    options = parser.parse_args()
+    city(), asn()
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    spent: dict[tuple[str, str], list[float]] = {}
+    for _ in range(options.runs):
+        for name in ("addresses", "scan"):
+            source = log(name, options.lines)
+            for kind in KINDS:
+                if kind != "none" and not any(row[:2] == (name, kind) for row in ROWS):
+                    continue
+                command = [sys.executable, __file__, "work", kind, str(source)]
+                said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                records, cpu, _ = json.loads(said)
+                assert records == options.lines, f"{name} {kind}: {records} records"
+                spent.setdefault((name, kind), []).append(cpu)
+    print("| log | added | extra time | budget |")
+    print("| --- | --- | --- | --- |")
+    for name, kind, budget in ROWS:
+        pairs = zip(spent[name, kind], spent[name, "none"], strict=True)
+        extra = 100 * (median(cpu / base for cpu, base in pairs) - 1)
+        title = "scan" if name == "scan" else "20,000 addresses"
+        print(f"| {title} | {TITLES[kind]} | {extra:+.0f} % | {budget} % |")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["work"]:
+        work(*sys.argv[2:])
+    else:
+        main()
