@@ -181,6 +181,12 @@ impl Added {
         &self.entries[self.sides[side as usize][row] as usize]
     }
 
+    /// Whether anything is known of a record itself.
+    #[inline]
+    pub(crate) fn is_of_record(&self, row: usize) -> bool {
+        self.records.get(row).is_some_and(|&at| at != 0)
+    }
+
     #[inline]
     pub(crate) fn whole(&self, row: usize) -> &Whole {
         &self.wholes[self.records.get(row).map_or(0, |&at| at as usize)]
