@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from vpcflow import _core
-from vpcflow._core import Batch, Format, Geo, Origin
+from vpcflow._core import AwsRanges, Batch, Direction, Format, Geo, Origin, ThreatLists
 from vpcflow._core import __version__ as __version__
 from vpcflow.enrich import Enricher, Interface, enrichment
 from vpcflow.errors import (
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     BytesLike = bytes | bytearray | memoryview
 
 __all__ = [
+    "AwsRanges",
     "Batch",
     "ConfigError",
     "DecodeError",
+    "Direction",
     "Enricher",
     "Format",
     "FormatError",
@@ -49,6 +51,7 @@ __all__ = [
     "ParseError",
     "SinkError",
     "SourceError",
+    "ThreatLists",
     "VpcflowError",
     "__version__",
     "index",
@@ -63,6 +66,7 @@ def parse(
     format: Format | str | None = None,
     origin: Origin | None = None,
     on_error: Literal["index", "skip", "raise"] = "index",
+    direction: Direction | None = None,
 ) -> Batch:
     """Reads an object in memory, compressed or not, into one batch.
 
@@ -73,13 +77,17 @@ def parse(
         origin: what is known about where the bytes come from.
         on_error: unreadable lines become ``pipeline_error`` documents (``index``), stand only in
             `Batch.errors` (``skip``), or stop the reading (``raise``).
+        direction: finds ``network.direction`` where it isn't logged. None learns from this object alone; one
+            that is kept knows what it learned from others.
 
     Raises:
         FormatError: the layout can't be told, or it changes in the middle (then use `read`).
         DecodeError: the bytes can't be decoded to their end.
         ParseError: a line can't be read and ``on_error="raise"``.
     """
-    return _core.parse(data, format=to_format(format), origin=origin, on_error=on_error)
+    return _core.parse(
+        data, format=to_format(format), origin=origin, on_error=on_error, direction=direction or Direction()
+    )
 
 
 def read(
@@ -89,6 +97,7 @@ def read(
     origin: Origin | None = None,
     on_error: Literal["index", "skip", "raise"] = "index",
     enrich: Sequence[AnyEnricher] = (),
+    direction: Direction | None = None,
 ) -> Iterator[Batch]:
     """Reads one object as batches of a few MiB, in order, at constant memory.
 
@@ -98,6 +107,7 @@ def read(
         origin: by default path and modification time of the file.
         on_error: as for `parse`.
         enrich: what adds to the records, as for `index`.
+        direction: as for `parse`; a batch is read with what was learned from it and those before it.
 
     Raises:
         ConfigError: an enricher can't be used.
@@ -108,7 +118,8 @@ def read(
     """
     reader = _core.Reader(source, format=to_format(format), origin=origin, on_error=on_error)
     added = enrichment(enrich)
-    return (chunk.parse(enrichment=added) for chunk in reader)
+    direction = direction or Direction()
+    return (chunk.parse(direction=direction, enrichment=added) for chunk in reader)
 
 
 def __getattr__(name: str) -> Any:

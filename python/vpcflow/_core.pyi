@@ -1,6 +1,6 @@
 """The compiled core: formats, decoding, batches and encoders. Import it through :mod:`vpcflow`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, BinaryIO, Literal, TypeAlias, final
 
@@ -9,8 +9,10 @@ from typing_extensions import CapsuleType
 from vpcflow.errors import ParseError
 
 __all__ = [
+    "AwsRanges",
     "Batch",
     "Chunk",
+    "Direction",
     "Enrichment",
     "Format",
     "Geo",
@@ -18,6 +20,7 @@ __all__ = [
     "ParquetWriter",
     "Reader",
     "StoreWriter",
+    "ThreatLists",
     "__version__",
     "build_profile",
     "columns",
@@ -170,13 +173,39 @@ class Reader(Iterator[Chunk]):
         """How the object is encoded; None before the first chunk."""
 
 @final
+class Direction:
+    """Finds ``network.direction`` where the log doesn't say it; one for all that is read together.
+
+    As an interface sees it, ``ingress`` or ``egress``: the address that all records of an interface share is
+    its own. What is learned stays for later batches. Any thread may use it.
+
+    As the perimeter of networks sees it, ``inbound``, ``outbound``, ``internal`` or ``external``, for all
+    records, whatever is logged.
+
+    Args:
+        internal_networks: CIDRs, or ``private`` (RFC 1918 and RFC 4193): the perimeter's view. None is the
+            interface's.
+
+    Raises:
+        ValueError: a network that is none.
+    """
+
+    def __new__(cls, *, internal_networks: Sequence[str] | None = None) -> Direction: ...
+    def tell(self, interfaces: Mapping[str, Sequence[str]]) -> None:
+        """Addresses that interfaces are known to have, by interface id, the primary ones first.
+
+        They go before what is learned. Raises ValueError for what is no address.
+        """
+
+@final
 class Chunk:
     """Undecoded records of one format: the unit of work that a thread takes."""
 
-    def parse(self, *, enrichment: Enrichment | None = None) -> Batch:
+    def parse(self, *, direction: Direction | None = None, enrichment: Enrichment | None = None) -> Batch:
         """Reads the records, once; ValueError after that. Raises ParseError with ``on_error="raise"``.
 
         Args:
+            direction: finds their directions; without it they have those that are logged.
             enrichment: adds what it knows to them.
         """
 
@@ -198,6 +227,34 @@ class Geo:
     """
 
     def __new__(cls, files: Sequence[str | PathLike[str]]) -> Geo: ...
+
+@final
+class ThreatLists:
+    """Addresses and networks that somebody warns of: into ``threat.*``, and the tag ``threat``.
+
+    Args:
+        files: lists of lines, CSV or STIX 2.1 bundles, gzip or not; ``NAME=FILE`` gives one another name
+            than its file's. One that is replaced is read again before the next batch. Of several networks
+            that have an address the smallest counts, then the first.
+
+    Raises:
+        ConfigError: a file can't be read, or has broken lines; the first ten are named.
+    """
+
+    def __new__(cls, files: Sequence[str | PathLike[str]]) -> ThreatLists: ...
+
+@final
+class AwsRanges:
+    """Which AWS service an address belongs to, and its region: into ``source.cloud``, ``destination.cloud``.
+
+    Args:
+        file: AWS's ``ip-ranges.json``. When it is replaced it is read again before the next batch.
+
+    Raises:
+        ConfigError: it can't be read, or is something else.
+    """
+
+    def __new__(cls, file: str | PathLike[str]) -> AwsRanges: ...
 
 @final
 class Enrichment:
@@ -331,8 +388,11 @@ def parse(
     format: Format | None = None,
     origin: Origin | None = None,
     on_error: Literal["index", "skip", "raise"] = "index",
+    direction: Direction | None = None,
 ) -> Batch:
     """Reads the lines of an object in memory (decompressed or not, as Reader) into one batch.
+
+    `direction` is as for `Chunk.parse`.
 
     Raises:
         FormatError: the layout can't be told, or it changes in the middle (then use ``vpcflow.read``).

@@ -33,6 +33,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vpcflow._core import Direction
 from vpcflow.errors import ConfigError
 from vpcflow.owners import Match, Owner
 from vpcflow.owners import read as read_owners
@@ -52,23 +53,30 @@ TABLES: dict[str, tuple[str, ...]] = {
         "latency", "scan_frequency", "start_position", "log_streams", "log_stream_prefix",
         "number_of_workers",
     ),
-    "enrich": ("use",),
+    "enrich": ("use", "direction", "internal_networks"),
+    "enrich.aws": ("ranges",),
     "enrich.geo": ("files",),
     "enrich.inventory": ("files", "tags"),
+    "enrich.threat": ("files",),
     "service": ("health_file", "metrics"),
 }  # fmt: skip
 
 #: Where a key in its table is short for the option.
 OPTIONS = {
     ("enrich", "use"): "enrich",
+    ("enrich.aws", "ranges"): "aws_ranges",
     ("enrich.geo", "files"): "geo",
     ("enrich.inventory", "files"): "inventory",
     ("enrich.inventory", "tags"): "inventory_tags",
+    ("enrich.threat", "files"): "threat_lists",
 }
 
 _LISTS = frozenset(
-    {"sources", "tags", "accounts", "regions", "log_streams", "inventory", "inventory_tags", "geo", "enrich"}
-)
+    {
+        "sources", "tags", "accounts", "regions", "log_streams", "inventory", "inventory_tags", "geo",
+        "threat_lists", "enrich", "internal_networks",
+    }
+)  # fmt: skip
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -87,6 +95,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
                 raise ConfigError(f"{where}: [{name}] has no {key}{_elsewhere(key, name)}")
             option = OPTIONS.get((name, key), key)
             options[option] = _value(where, f"[{name}] {key}", option, value)
+    _check(where, options)
     return options
 
 
@@ -147,6 +156,14 @@ def _value(where: str, what: str, key: str, value: Any) -> Any:
     if isinstance(value, list | dict):
         raise ConfigError(f"{where}: {what} must be a single value")
     return value if isinstance(value, bool) else str(value)
+
+
+def _check(where: str, options: dict[str, Any]) -> None:
+    """What only the file can say well: where a wrong network stands."""
+    try:
+        Direction(internal_networks=options.get("internal_networks"))
+    except ValueError as error:
+        raise ConfigError(f"{where}: [enrich] internal_networks: {error}") from error
 
 
 def _elsewhere(key: str, table: str) -> str:

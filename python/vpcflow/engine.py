@@ -34,7 +34,7 @@ from vpcflow.live import Live
 from vpcflow.sinks.base import Written
 
 if TYPE_CHECKING:
-    from vpcflow._core import Batch, Chunk, Enrichment, Format
+    from vpcflow._core import Batch, Chunk, Direction, Enrichment, Format
     from vpcflow.deadletter import DeadLetters
     from vpcflow.sinks.base import Sink, Writer
     from vpcflow.sources.base import Item, Source
@@ -87,6 +87,7 @@ class Settings:
     format: Format | None
     on_error: Literal["index", "skip", "raise"]
     workers: int
+    direction: Direction
     follow: bool = False
     enrichment: Enrichment | None = None
 
@@ -269,7 +270,7 @@ class Engine:
                     if chunk is None or isinstance(chunk, Exception):
                         reading = False
                     else:
-                        pending.append(self._pool.submit(_parse, chunk, writer, self._settings.enrichment))
+                        pending.append(self._pool.submit(_parse, chunk, writer, self._settings))
                 # The oldest goes out when it is ready, or when there is nothing else to do: no room, or
                 # nothing to read for now.
                 waits = not room or (live is not None and live.idle)
@@ -407,10 +408,10 @@ class _StoppedError(Exception):
 _Parsed = tuple["Batch | None", Any, "Exception | None"]
 
 
-def _parse(chunk: Chunk, writer: Writer, enrichment: Enrichment | None) -> _Parsed:
+def _parse(chunk: Chunk, writer: Writer, settings: Settings) -> _Parsed:
     """The work of the pool. A fault of the item is a result, so that it isn't taken for one of the target."""
     try:
-        batch = chunk.parse(enrichment=enrichment)
+        batch = chunk.parse(direction=settings.direction, enrichment=settings.enrichment)
     except VpcflowError as error:
         return None, None, error
     return batch, writer.encode(batch), None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from vpcflow._core import Direction
 from vpcflow.deadletter import DEFAULT_DEAD_LETTER, DeadLetters
 from vpcflow.engine import Engine, Failure, LineError, Settings, target_error
 from vpcflow.enrich import enrichment
@@ -128,6 +129,7 @@ def index(
     ca: str | os.PathLike[str] | None = None,
     give_up_after: float | None = None,
     enrich: Sequence[AnyEnricher] = (),
+    direction: Direction | None = None,
     source_options: SourceOptions | None = None,
     stop: threading.Event | None = None,
 ) -> IndexResult:
@@ -163,6 +165,7 @@ def index(
             is 300. What was not stored by then is not acknowledged: running again finishes it.
         enrich: what adds to the records: `Geo`, or enrichers of your own. Where two say the same field, the
             first goes before; what the log says goes before both.
+        direction: finds ``network.direction`` where it isn't logged; None learns from this run alone.
         source_options: what else sources are to know: which days, which account, whether to follow.
         stop: ends the run in good order once it is set: what is being read is stored, if that takes no more
             than eight seconds; the rest is not acknowledged and comes again.
@@ -182,7 +185,12 @@ def index(
     added = enrichment(enrich)
     source_options = source_options or SourceOptions()
     settings = Settings(
-        to_format(format), _ON_ERROR[on_error], workers or _cores(), source_options.follow, added
+        to_format(format),
+        _ON_ERROR[on_error],
+        workers or _cores(),
+        direction or Direction(),
+        follow=source_options.follow,
+        enrichment=added,
     )
     if not source_options.target:
         name = without_userinfo(os.fspath(to)) if isinstance(to, str | os.PathLike) else to.name

@@ -83,6 +83,7 @@ def test_the_integrations_example_event_to_the_last_field() -> None:
             "community_id": "1:CEGBlG6oEeW2Y5LLdr9GONITz00=",
             "iana_number": "6",
             "packets": 20,
+            "protocol": "ssh",  # the integration leaves it out
             "transport": "tcp",
             "type": "ipv4",
         },

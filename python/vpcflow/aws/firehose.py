@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from vpcflow._core import Origin, Reader
+from vpcflow._core import Direction, Origin, Reader
 from vpcflow.aws.subscriptions import LogEvents, unpack
 from vpcflow.errors import DecodeError, VpcflowError
 
@@ -33,6 +33,7 @@ def transform(
     *,
     format: Format | None = None,
     on_error: Literal["index", "skip", "raise"] = "index",
+    direction: Direction | None = None,
     **encoding: Any,
 ) -> dict[str, Any]:
     """Answers an event of Firehose.
@@ -42,15 +43,17 @@ def transform(
             Firehose, also as ``{"message": "…"}``, or what a subscription of CloudWatch Logs sends.
         format: as for `vpcflow.read`.
         on_error: as for `vpcflow.read`.
+        direction: as for `vpcflow.read`; None learns from this event alone.
         encoding: as for `Batch.to_ndjson`.
     """
     region = event.get("region")
+    direction = direction or Direction()
     answers: list[dict[str, Any]] = []
     room = _LIMIT
     for record in event["records"]:
         name, data = record["recordId"], record["data"]
         try:
-            documents = _documents(record, region, format, on_error, encoding)
+            documents = _documents(record, region, format, on_error, direction=direction, encoding=encoding)
             out = base64.b64encode(documents).decode()
             if len(out) + _OVERHEAD > room:
                 raise DecodeError(
@@ -72,6 +75,8 @@ def _documents(
     region: str | None,
     format: Format | None,
     on_error: Literal["index", "skip", "raise"],
+    *,
+    direction: Direction,
     encoding: dict[str, Any],
 ) -> bytes:
     """NDJSON of a record."""
@@ -81,7 +86,7 @@ def _documents(
     for part in unpack(base64.b64decode(record["data"])):
         lines, of = (part.lines, part.origin(region)) if isinstance(part, LogEvents) else (part, origin)
         for chunk in Reader(lines, format=format, origin=of, on_error=on_error):
-            batch = chunk.parse()
+            batch = chunk.parse(direction=direction)
             out.append(batch.to_ndjson(**encoding))
             if on_error == "skip":
                 for error in batch.errors:

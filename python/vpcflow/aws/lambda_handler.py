@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from vpcflow._core import Direction
 from vpcflow.aws.events import EventSource
 from vpcflow.aws.firehose import transform
 from vpcflow.errors import ConfigError, VpcflowError
@@ -56,6 +57,7 @@ def handler(event: Mapping[str, Any], context: Any = None) -> dict[str, Any]:
             event,
             format=settings.format,
             on_error="skip" if settings.on_error == "dead-letter" else "index",
+            direction=_kept.direction,
             namespace=settings.namespace,
             preserve_original=settings.preserve_original,
             tags=settings.tags,
@@ -112,6 +114,7 @@ def _index(source: EventSource, sink: Sink, settings: _Settings) -> dict[str, An
             format=settings.format,
             on_error=settings.on_error,
             dead_letter=letters,
+            direction=_kept.direction,
         )
     finally:
         if letters.exists():
@@ -130,9 +133,10 @@ def _index(source: EventSource, sink: Sink, settings: _Settings) -> dict[str, An
 
 
 class _Kept:
-    """What stays from one call to the next: connections."""
+    """What stays from one call to the next: connections, and which addresses are interfaces' own."""
 
     def __init__(self) -> None:
+        self.direction = Direction()
         self._s3: Any = None
         self._sink: Sink | None = None
         self._settings: _Settings | None = None

@@ -28,6 +28,11 @@ _OPTIONS = (
            "`vpcflow inventory pull`, or CSV. Can be repeated."),
     option("--inventory-tags", type=NAMES, metavar="KEY,KEY", group=_ENRICHMENT,
            help="Tags that become labels. [default: the 20 that most things have]"),
+    option("--aws-ranges", metavar="FILE", group=_ENRICHMENT,
+           help="Name the AWS service and region of addresses: AWS's ip-ranges.json."),
+    option("--threat-list", "threat_lists", multiple=True, metavar="[NAME=]FILE", group=_ENRICHMENT,
+           help="Mark flows with addresses that a list warns of: addresses, networks or ranges a line, CSV, or a "
+           "STIX 2.1 bundle. Can be repeated."),
     option("--enrich", "own", multiple=True, metavar="NAME", group=_ENRICHMENT,
            help="An enricher of an installed package, by the name of its entry point in vpcflow.enrichers. "
            "Can be repeated."),
@@ -53,6 +58,14 @@ def enrichers(
         from vpcflow._core import Geo
 
         found.append(Geo(geo))
+    if ranges := options.pop("aws_ranges"):
+        from vpcflow._core import AwsRanges
+
+        found.append(AwsRanges(ranges))
+    if lists := options.pop("threat_lists"):
+        from vpcflow._core import ThreatLists
+
+        found.append(ThreatLists(lists))
     if own:
         from vpcflow.enrich import installed
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
+from vpcflow.cli.direction import direction_options, to_direction
 from vpcflow.cli.enrichment import enrichers, enrichment_options
 from vpcflow.cli.options import GroupedCommand, ca_option, format_option
 from vpcflow.cli.service import (
@@ -90,6 +91,7 @@ _SHOWN = 5
     help="Threads that parse. [default: one a processor core]",
 )
 @enrichment_options
+@direction_options
 @source_options
 @service_options
 @config_option
@@ -108,6 +110,8 @@ def index(
     give_up_after: float | None,
     ca: str | None,
     workers: int | None,
+    direction: Literal["interface", "perimeter"],
+    internal_networks: tuple[str, ...] | None,
     health_file: str | None,
     metrics: str | None,
     quiet: bool,
@@ -164,6 +168,7 @@ def index(
             give_up_after=give_up_after,
             ca=ca,
             enrich=enrich,
+            direction=to_direction(direction, internal_networks),
             source_options=told,
             stop=stop,
         )

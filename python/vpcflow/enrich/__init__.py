@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, cast
 
-from vpcflow._core import Enrichment, Geo
+from vpcflow._core import AwsRanges, Enrichment, Geo, ThreatLists
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Enricher(Protocol):
 
 
 #: One of vpcflow's own, which look things up in the core, or anybody's.
-AnyEnricher: TypeAlias = Geo | Enricher
+AnyEnricher: TypeAlias = Geo | AwsRanges | ThreatLists | Enricher
 
 
 def enrichment(enrichers: Iterable[AnyEnricher]) -> Enrichment | None:

@@ -171,6 +171,8 @@ pub struct Batch {
     pub(crate) nbytes: usize,
     /// What enrichers know of its addresses.
     pub(crate) added: Option<Added>,
+    /// Which way each record went, by its code in [`crate::direction`]; `None` where only the log says it.
+    pub(crate) directions: Option<Vec<u8>>,
 }
 
 impl Batch {
@@ -196,6 +198,7 @@ impl Batch {
             ingested: now(),
             nbytes: 0,
             added: None,
+            directions: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the fields of one line mean.
 
 use crate::batch::{ABSENT, Batch, Column};
-use crate::ecs::protocol_keyword;
+use crate::ecs::{protocol_keyword, service_of_port};
 use crate::field::{Field, Kind};
 use crate::format::Name;
 use crate::time::Clock;
@@ -28,7 +28,7 @@ pub fn explain(batch: &Batch, row: usize) -> Vec<Explained> {
             let (value, words) = match column {
                 Column::Int(values) if values[row] == ABSENT => (None, None),
                 Column::Int(values) => {
-                    (Some(values[row].to_string()), field.and_then(|field| number(field, values[row])))
+                    (Some(values[row].to_string()), field.and_then(|field| number(batch, row, field, values[row])))
                 }
                 Column::Addr { spans, .. } | Column::Text(spans) if spans[row].is_absent() => (None, None),
                 Column::Addr { spans, .. } | Column::Text(spans) => {
@@ -42,9 +42,13 @@ pub fn explain(batch: &Batch, row: usize) -> Vec<Explained> {
         .collect()
 }
 
-fn number(field: Field, value: i64) -> Option<String> {
+fn number(batch: &Batch, row: usize, field: Field, value: i64) -> Option<String> {
     match field {
         Field::Protocol => protocol_keyword(value).map(str::to_string),
+        Field::Srcport | Field::Dstport => match batch.column(Field::Protocol)? {
+            Column::Int(protocols) => service_of_port(protocols[row], value).map(str::to_string),
+            _ => None,
+        },
         Field::TcpFlags => Some(flags(value)),
         Field::TrafficPath => path(value).map(str::to_string),
         Field::EncryptionStatus => {
@@ -62,17 +66,23 @@ fn flags(value: i64) -> String {
         .filter(|(bit, _)| value & bit != 0)
         .map(|(_, name)| name)
         .collect();
-    let side = match (value & 2 != 0, value & 16 != 0) {
-        (true, false) => " (from the side that opened the connection)",
-        (true, true) => " (from the side that answered)",
-        _ => "",
-    };
-    if names.is_empty() { "none worth logging".to_string() } else { names.join(" ") + side }
+    let said = [
+        (value & 18 == 2, "SYN: this side asked for the connection"),
+        (value & 18 == 18, "SYN ACK: this side answered the SYN, so the connection was open"),
+        (value & 1 != 0, "FIN: this side closed it in the interval"),
+        (value & 4 != 0, "RST: this side refused or broke it off"),
+    ];
+    let said: Vec<_> = said.iter().filter(|(is_said, _)| *is_said).map(|(_, words)| *words).collect();
+    match (names.is_empty(), said.is_empty()) {
+        (true, _) => "no SYN, FIN or RST in the interval; ACK and PSH alone are not logged".to_string(),
+        (_, true) => names.join(" "),
+        _ => format!("{} ({})", names.join(" "), said.join("; ")),
+    }
 }
 
 fn path(value: i64) -> Option<&'static str> {
     Some(match value {
-        1 => "to another resource in the same VPC",
+        1 => "to another resource in the same VPC, or one that makes an interface in it (NAT gateway, endpoint)",
         2 => "through an internet gateway or a gateway VPC endpoint",
         3 => "through a virtual private gateway",
         4 => "through VPC peering within the region",

@@ -20,6 +20,7 @@ pub mod arrow;
 mod batch;
 pub mod compress;
 mod decode;
+mod direction;
 pub mod ecs;
 pub mod enrich;
 mod error;
@@ -32,6 +33,7 @@ mod token;
 
 pub use batch::{Batch, OnError, Origin};
 pub use decode::{Chunk, Encoding, Options, Reader, Source, parse};
+pub use direction::Direction;
 pub use error::{Error, RecordError, Result};
 pub use explain::{Explained, explain};
 pub use field::{Field, Kind};

@@ -78,6 +78,44 @@ fn civil(day: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, date)
 }
 
+/// The day of a year, month and day: what [`civil`] turns back.
+fn days(year: i64, month: i64, date: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + date - 1;
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
+}
+
+/// Unix milliseconds of a moment from 1970 to 9999 in UTC: `2026-11-24`, and a time with or without seconds behind a blank
+/// or `T`, and behind that `Z`, `UTC`, `+00:00` or nothing.
+pub(crate) fn parse(text: &str) -> Option<i64> {
+    let number = |part: &str, digits: usize, largest: i64| {
+        let plain = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<i64>().ok().filter(|&number| plain && number <= largest)
+    };
+    let (date, time) = text.trim().split_once(['T', ' ']).unwrap_or((text.trim(), ""));
+    let mut parts = date.split('-');
+    let (year, month, day) =
+        (number(parts.next()?, 4, 9999)?, number(parts.next()?, 2, 12)?, number(parts.next()?, 2, 31)?);
+    let days = days(year, month, day);
+    if parts.next().is_some() || year < 1970 || civil(days) != (year, month, day) {
+        return None;
+    }
+    let endings = ["+00:00", "UTC", "Z"];
+    let time = endings.iter().find_map(|ending| time.strip_suffix(ending)).unwrap_or(time).trim_end();
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut parts = whole.split(':');
+    let mut part = |largest| match parts.next() {
+        None | Some("") => Some(0),
+        Some(part) => number(part, 2, largest),
+    };
+    let (hour, minute, second) = (part(23)?, part(59)?, part(59)?);
+    if parts.next().is_some() || fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let millis = fraction.bytes().chain(*b"00").take(3).fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +131,32 @@ mod tests {
             (MAX_MILLIS, "9999-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(clock.text(millis), text);
+            assert_eq!(parse(text), Some(millis));
+        }
+    }
+
+    #[test]
+    fn moments_as_feeds_write_them() {
+        for (text, same) in [
+            ("2026-11-24", "2026-11-24T00:00:00.000Z"),
+            ("2026-11-24 12:34:56", "2026-11-24T12:34:56.000Z"),
+            ("2026-11-24 12:34:56 UTC", "2026-11-24T12:34:56.000Z"),
+            ("2024-02-29T12:34:56.7Z", "2024-02-29T12:34:56.700Z"),
+            ("2026-11-24T12:34:56.789012Z", "2026-11-24T12:34:56.789Z"),
+            ("2026-11-24T12:34:56+00:00", "2026-11-24T12:34:56.000Z"),
+        ] {
+            assert_eq!(parse(text).map(|millis| Clock::new().text(millis)).as_deref(), Some(same));
+        }
+        for text in [
+            "",
+            "yesterday",
+            "2026-13-01",
+            "2026-02-29",
+            "24.11.2026",
+            "2026-11-24T25:00:00Z",
+            "2026-11-24T12:00:00+02:00",
+        ] {
+            assert!(parse(text).is_none(), "{text}");
         }
     }
 }

@@ -13,9 +13,10 @@ use vpcflow_core::ecs::{Ids, Options, Value, paths};
 use vpcflow_core::{self as core, Source};
 
 use crate::bytes::bytes;
+use crate::direction::Direction;
 use crate::errors::{parse_error, raise};
 use crate::format::{Format, Origin};
-use crate::reader::{bytes_of, on_error};
+use crate::reader::{bytes_of, directed, on_error};
 
 /// Some flow records of one format, in the order of their object.
 #[pyclass(frozen, module = "vpcflow._core")]
@@ -200,13 +201,14 @@ fn put<'py>(
 
 /// Reads the lines of an object in memory into one batch.
 #[pyfunction]
-#[pyo3(signature = (data, *, format=None, origin=None, on_error="index"))]
+#[pyo3(signature = (data, *, format=None, origin=None, on_error="index", direction=None))]
 pub(crate) fn parse(
     py: Python<'_>,
     data: &Bound<'_, PyAny>,
     format: Option<&Bound<'_, Format>>,
     origin: Option<&Bound<'_, Origin>>,
     on_error: &str,
+    direction: Option<&Bound<'_, Direction>>,
 ) -> PyResult<Batch> {
     let options = core::Options {
         format: format.map(|format| format.get().0.clone()),
@@ -215,5 +217,7 @@ pub(crate) fn parse(
         ..core::Options::default()
     };
     let data = bytes_of(data)?;
-    py.detach(|| core::parse(Source::Memory(data), options)).map(Batch).map_err(raise)
+    let direction = direction.map(|direction| &direction.get().0);
+    let parse = || core::parse(Source::Memory(data), options).map(|batch| directed(batch, direction));
+    py.detach(parse).map(Batch).map_err(raise)
 }

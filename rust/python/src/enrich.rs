@@ -1,4 +1,4 @@
-//! `Enrichment`, `Geo`, and Python objects as enrichers.
+//! `Enrichment`, `Geo`, `ThreatLists`, `AwsRanges`, and Python objects as enrichers.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -20,6 +20,31 @@ impl Geo {
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 gives what it made of the list")]
     fn new(py: Python<'_>, files: Vec<PathBuf>) -> PyResult<Geo> {
         py.detach(|| enrich::Geo::open(&files)).map(|geo| Geo(Arc::new(geo))).map_err(raise)
+    }
+}
+
+/// Lists of addresses that somebody warns of.
+#[pyclass(frozen, module = "vpcflow._core")]
+pub(crate) struct ThreatLists(Arc<enrich::Threats>);
+
+#[pymethods]
+impl ThreatLists {
+    #[new]
+    fn new(py: Python<'_>, files: Vec<PathBuf>) -> PyResult<ThreatLists> {
+        let feeds = files.into_iter().map(enrich::Feed::new).collect();
+        py.detach(|| enrich::Threats::open(feeds)).map(|lists| ThreatLists(Arc::new(lists))).map_err(raise)
+    }
+}
+
+/// AWS's services by their addresses.
+#[pyclass(frozen, module = "vpcflow._core")]
+pub(crate) struct AwsRanges(Arc<enrich::AwsRanges>);
+
+#[pymethods]
+impl AwsRanges {
+    #[new]
+    fn new(py: Python<'_>, file: PathBuf) -> PyResult<AwsRanges> {
+        py.detach(|| enrich::AwsRanges::open(file)).map(|ranges| AwsRanges(Arc::new(ranges))).map_err(raise)
     }
 }
 
@@ -49,6 +74,12 @@ impl Enrichment {
 fn enricher(object: &Bound<'_, PyAny>) -> PyResult<Arc<dyn enrich::Enricher>> {
     if let Ok(geo) = object.cast::<Geo>() {
         return Ok(geo.get().0.clone());
+    }
+    if let Ok(lists) = object.cast::<ThreatLists>() {
+        return Ok(lists.get().0.clone());
+    }
+    if let Ok(ranges) = object.cast::<AwsRanges>() {
+        return Ok(ranges.get().0.clone());
     }
     Ok(Arc::new(Own::new(object)?))
 }

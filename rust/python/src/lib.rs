@@ -2,6 +2,7 @@
 
 mod batch;
 mod bytes;
+mod direction;
 mod enrich;
 mod errors;
 mod format;
@@ -19,7 +20,9 @@ mod _core {
     #[pymodule_export]
     use crate::bytes::gzip;
     #[pymodule_export]
-    use crate::enrich::{Enrichment, Geo};
+    use crate::direction::Direction;
+    #[pymodule_export]
+    use crate::enrich::{AwsRanges, Enrichment, Geo, ThreatLists};
     #[pymodule_export]
     use crate::format::{Format, Origin, columns, explain, fields};
     #[pymodule_export]

@@ -13,6 +13,7 @@ use pyo3::types::PyBytes;
 use vpcflow_core::{self as core, OnError, Source};
 
 use crate::batch::Batch;
+use crate::direction::Direction;
 use crate::enrich::Enrichment;
 use crate::errors::{raise, system_text};
 use crate::format::{Format, Origin};
@@ -85,15 +86,21 @@ pub(crate) struct Chunk {
 
 #[pymethods]
 impl Chunk {
-    #[pyo3(signature = (*, enrichment=None))]
-    fn parse(&self, py: Python<'_>, enrichment: Option<&Bound<'_, Enrichment>>) -> PyResult<Batch> {
+    #[pyo3(signature = (*, direction=None, enrichment=None))]
+    fn parse(
+        &self,
+        py: Python<'_>,
+        direction: Option<&Bound<'_, Direction>>,
+        enrichment: Option<&Bound<'_, Enrichment>>,
+    ) -> PyResult<Batch> {
         let chunk = self.chunk.lock().unwrap_or_else(PoisonError::into_inner).take();
         let chunk = chunk.ok_or_else(|| PyValueError::new_err("this chunk was parsed before"))?;
-        let enrichment = enrichment.map(Bound::get);
+        let direction = direction.map(|direction| &direction.get().0);
+        let enrichment = enrichment.map(|enrichment| &enrichment.get().0);
         let parse = || {
-            let mut batch = chunk.parse()?;
+            let mut batch = directed(chunk.parse()?, direction);
             if let Some(enrichment) = enrichment {
-                enrichment.0.add(&mut batch);
+                enrichment.add(&mut batch);
             }
             Ok(batch)
         };
@@ -104,6 +111,14 @@ impl Chunk {
     fn nbytes(&self) -> usize {
         self.nbytes
     }
+}
+
+/// A batch with the directions of its records, if they are asked for.
+pub(crate) fn directed(mut batch: core::Batch, direction: Option<&core::Direction>) -> core::Batch {
+    if let Some(direction) = direction {
+        direction.set(&mut batch);
+    }
+    batch
 }
 
 pub(crate) fn on_error(name: &str) -> PyResult<OnError> {

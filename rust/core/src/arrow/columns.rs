@@ -16,8 +16,12 @@ use arrow_schema::Field;
 use super::dictionary;
 use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
-use crate::ecs::{CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword};
+use crate::direction::NAMES as DIRECTIONS;
+use crate::ecs::{
+    CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
+};
 use crate::enrich::Said;
+use crate::time;
 use crate::token::same;
 
 /// Builds the arrays of one batch.
@@ -51,9 +55,15 @@ impl<'a> Builder<'a> {
             Source::Transport(at) => {
                 dictionary::of_numbers(self.ints(at), |number| protocol_keyword(number).map(Into::into))
             }
+            Source::Service { .. } => {
+                let codes: Vec<_> =
+                    (0..self.rows()).map(|row| self.context.service(&field.source, row).into()).collect();
+                dictionary::of_numbers(&codes, |code| service_name(code as u16).map(Into::into))
+            }
             Source::Text(at) if matches!(batch.columns[at], Column::Addr { .. }) => Arc::new(self.addresses(at)),
             Source::Text(at) => self.texts(at),
             Source::Region(Some(at)) if batch.origin.region.is_none() => self.texts(at),
+            Source::Direction(at) => self.directions(field, at),
             Source::Outcome(at) => {
                 dictionary::of_choices(self.rows(), &["success", "failure"], |row| self.verdict(Some(at), row))
             }
@@ -186,7 +196,7 @@ impl<'a> Builder<'a> {
         let Some(added) = &self.context.batch.added else { return dictionary::of_one(self.rows(), None) };
         let (said, numbers): (Vec<Option<&Said>>, &[u32]) = match field.source {
             Source::Side(side, number) => {
-                let said = added.entries.iter().map(|entry| entry.side.get(number)?.as_ref());
+                let said = added.entries.iter().map(|entry| entry.side(number));
                 (said.collect(), &added.sides[side as usize])
             }
             Source::Top(number) => {
@@ -223,6 +233,12 @@ impl<'a> Builder<'a> {
                     |said: Option<&Said>| if let Some(Said::Double(number)) = said { Some(*number) } else { None };
                 Arc::new(rows.map(number).collect::<PrimitiveArray<Float64Type>>())
             }
+            Type::Date => {
+                let millis =
+                    |said: Option<&Said>| if let Some(Said::Text(text)) = said { time::parse(text) } else { None };
+                let array = rows.map(millis).collect::<PrimitiveArray<TimestampMillisecondType>>();
+                Arc::new(array.with_timezone("UTC"))
+            }
             Type::Boolean => {
                 let truth =
                     |said: Option<&Said>| if let Some(Said::Boolean(truth)) = said { Some(*truth) } else { None };
@@ -242,6 +258,16 @@ impl<'a> Builder<'a> {
                 let keys = all();
                 dictionary::of_choices(self.rows(), &distinct, |row| keys[numbers[row] as usize].first().copied())
             }
+        }
+    }
+
+    fn directions(&self, field: &Mapped, logged: Option<usize>) -> ArrayRef {
+        match (&self.context.batch.directions, logged) {
+            (None, Some(at)) => self.texts(at),
+            (Some(codes), None) => dictionary::of_choices(self.rows(), &DIRECTIONS, |row| {
+                Some(i32::from(codes[row])).filter(|&code| code < DIRECTIONS.len() as i32)
+            }),
+            _ => dictionary::of_texts((0..self.rows()).map(|row| self.text(field, row))),
         }
     }
 

@@ -143,6 +143,7 @@ impl ParquetChunk {
             ingested: now(),
             nbytes: self.rows.get_array_memory_size(),
             added: None,
+            directions: None,
         };
         for (row, column, (value, reason)) in problems {
             let raw = rebuilt(&batch, &self.rows, row);

@@ -92,6 +92,7 @@ impl TextChunk {
             ingested: now(),
             nbytes,
             added: None,
+            directions: None,
         };
         if self.on_error == OnError::Skip {
             batch.drop_error_rows();

@@ -9,8 +9,9 @@ use super::mapping::{Source, mapping};
 use super::out::{Buffer, Cursor};
 use super::plan::{Plan, Step, write_value};
 use super::value::{Context, Value};
-use super::{protocol, tcp_flags};
+use super::{protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::direction::{AS_LOGGED, NAMES};
 use crate::enrich::{Added, Side};
 use crate::time::Clock;
 
@@ -111,10 +112,12 @@ enum Op<'a> {
     EventType(&'a [Span]),
     Outcome(&'a [Span]),
     Transport(&'a [i64]),
+    Service([&'a [i64]; 3]),
     NetworkType(&'a [Option<IpAddr>]),
     CommunityId,
     RelatedIp([Option<usize>; 4]),
     TcpFlags(&'a [i64]),
+    Direction(&'a [u8], &'a [Span]),
     Offset,
     /// Seldom there: the plain way is good enough.
     Other(Source<usize>),
@@ -150,6 +153,7 @@ impl<'a> Op<'a> {
             Source::EventType(at) => Op::EventType(at.map_or(&[], spans)),
             Source::Outcome(at) => Op::Outcome(spans(at)),
             Source::Transport(at) => Op::Transport(ints(at)),
+            Source::Service { protocol, ports: (from, to) } => Op::Service([protocol, from, to].map(ints)),
             Source::NetworkType(at) => match &batch.columns[at] {
                 Column::Addr { values, .. } => Op::NetworkType(values),
                 _ => Op::Other(source),
@@ -157,6 +161,10 @@ impl<'a> Op<'a> {
             Source::CommunityId { .. } => Op::CommunityId,
             Source::RelatedIp(columns) => Op::RelatedIp(columns),
             Source::TcpFlags(at) => Op::TcpFlags(ints(at)),
+            Source::Direction(at) => match &batch.directions {
+                Some(codes) => Op::Direction(codes, at.map_or(&[], spans)),
+                None => Op::Text(at.map_or(&[], spans)),
+            },
             Source::Offset => Op::Offset,
             _ => Op::Other(source),
         };
@@ -257,6 +265,13 @@ impl<'a> Good<'a> {
                         to.fixed_and_true(b"\",")
                     }),
                 },
+                Op::Service([protocols, source_ports, destination_ports]) => {
+                    let code = service::code(protocols[row], source_ports[row], destination_ports[row]);
+                    service::name(code).is_some_and(|name| {
+                        to.put(name.as_bytes());
+                        to.fixed_and_true(b"\",")
+                    })
+                }
                 Op::NetworkType(addresses) => match addresses[row] {
                     Some(IpAddr::V4(_)) => to.fixed_and_true(br#"ipv4","#),
                     Some(IpAddr::V6(_)) => to.fixed_and_true(br#"ipv6","#),
@@ -284,6 +299,18 @@ impl<'a> Good<'a> {
                     }
                     end_array(&mut to, empty)
                 }
+                Op::Direction(codes, logged) => match (codes[row], logged.get(row)) {
+                    (0, _) => to.fixed_and_true(b"ingress\","),
+                    (1, _) => to.fixed_and_true(b"egress\","),
+                    (AS_LOGGED, Some(span)) => {
+                        to.at = string(to.room, to.at - 1, batch.str(*span));
+                        !span.is_absent()
+                    }
+                    (code, _) => NAMES.get(usize::from(code)).is_some_and(|name| {
+                        to.put(name.as_bytes());
+                        to.fixed_and_true(b"\",")
+                    }),
+                },
                 Op::Offset => batch.offset(row).is_some_and(|offset| {
                     to.number(offset.cast_signed());
                     to.push(b',');

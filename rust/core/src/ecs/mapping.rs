@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::batch::Batch;
-use crate::enrich::{Added, GEO_FIELDS, Known, Side};
+use crate::enrich::{AWS_FIELDS, Added, GEO_FIELDS, Known, Side, THREAT_FIELDS};
 use crate::field::Field;
 use crate::format::{Format, Name};
 
@@ -67,6 +67,8 @@ pub(crate) enum Source<C> {
     Outcome(C),
     /// Keyword of the protocol number.
     Transport(C),
+    /// Name of the service, by protocol and both ports.
+    Service { protocol: C, ports: (C, C) },
     /// `ipv4` or `ipv6`, by address.
     NetworkType(C),
     /// From source and destination address, protocol, and both ports where the format has them.
@@ -83,6 +85,8 @@ pub(crate) enum Source<C> {
     Original,
     /// What is wrong with an unreadable line.
     ErrorMessage,
+    /// As found from the addresses, else as logged.
+    Direction(Option<C>),
     /// Byte offset of the line.
     Offset,
     /// The same in every document of a batch.
@@ -108,9 +112,11 @@ impl<C> Source<C> {
             | Source::NumberAsText(_)
             | Source::Outcome(_)
             | Source::Transport(_)
+            | Source::Service { .. }
             | Source::NetworkType(_)
             | Source::CommunityId { .. }
             | Source::Region(_)
+            | Source::Direction(_)
             | Source::EventKind
             | Source::Original
             | Source::ErrorMessage
@@ -233,7 +239,8 @@ static RULES: &[Rule] = &[
         r#"CASE WHEN contains("source.ip", ':') THEN 'ipv6' WHEN "source.ip" IS NOT NULL THEN 'ipv4' END"#),
     rule("network.iana_number", Keyword, S::NumberAsText(F::Protocol)),
     rule("network.transport", Keyword, S::Transport(F::Protocol)),
-    keyword("network.direction", F::FlowDirection),
+    rule("network.protocol", Keyword, S::Service { protocol: F::Protocol, ports: (F::Srcport, F::Dstport) }),
+    rule("network.direction", Keyword, S::Direction(Some(F::FlowDirection))),
     derived("network.bytes", Long, S::Number(F::Bytes), r#""source.bytes""#),
     derived("network.packets", Long, S::Number(F::Packets), r#""source.packets""#),
     rule("network.community_id", Keyword, S::CommunityId { source: F::Srcaddr, destination: F::Dstaddr, protocol: F::Protocol, ports: Some((F::Srcport, F::Dstport)) }),
@@ -352,7 +359,7 @@ pub(crate) fn mapping(batch: &Batch) -> Vec<Mapped> {
     let format: &Format = &batch.format;
     let mut mapped = Vec::new();
     for rule in RULES {
-        if let Some(source) = resolve(&rule.source, format) {
+        if let Some(source) = resolve(&rule.source, batch) {
             let constant = matches!(source, Source::Constant(_));
             let in_store = rule.store == Store::Kept;
             mapped.push(Mapped {
@@ -409,6 +416,10 @@ fn add(mapped: &mut Vec<Mapped>, format: &Format, added: &Added) {
     }
 }
 
+fn outermost(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(object, _)| object)
+}
+
 fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
     let objects = |path: &str| path.matches('.').count();
     let shared = |path: &str| {
@@ -419,11 +430,10 @@ fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
     let at = if most == 0 {
         // What shares nothing comes before what the documents end in, which is the same in all.
         // Between the two may be an object that has both: it stays whole.
-        let first = |path: &str| path.split('.').next().map(str::to_owned);
         let last = mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags));
         last.and_then(|last| {
-            let object = first(&mapped[last].path);
-            mapped.iter().rposition(|known| first(&known.path) == object)
+            let object = outermost(&mapped[last].path);
+            mapped.iter().rposition(|known| outermost(&known.path) == object)
         })
     } else {
         mapped.iter().rposition(|known| shared(&known.path) == most)
@@ -442,15 +452,19 @@ pub fn columns() -> impl Iterator<Item = (Cow<'static, str>, Type, Option<&'stat
         };
         (Cow::Borrowed(rule.path), rule.es, sql)
     });
-    let geo = ["source", "destination"]
-        .into_iter()
-        .flat_map(|side| GEO_FIELDS.iter().map(move |(name, es)| (Cow::Owned(format!("{side}.{name}")), *es, None)));
-    rules.chain(geo)
+    let sides = ["source", "destination"].into_iter().flat_map(|side| {
+        let fields = GEO_FIELDS.iter().chain(&AWS_FIELDS);
+        fields.map(move |(name, es)| (Cow::Owned(format!("{side}.{name}")), *es, None))
+    });
+    // Tags have their rule.
+    let threats = THREAT_FIELDS.iter().filter(|(name, _)| *name != "tags");
+    let threats = threats.map(|(name, es)| (Cow::Borrowed(*name), *es, None));
+    rules.chain(sides).chain(threats)
 }
 
-/// The rule with its columns in a format; `None` when the format lacks what it needs.
-fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
-    let at = |field: Field| format.position(field);
+/// The rule with its columns in a batch; `None` when the batch lacks what it needs.
+fn resolve(source: &Source<Field>, batch: &Batch) -> Option<Source<usize>> {
+    let at = |field: Field| batch.format.position(field);
     let each = |fields: [Option<Field>; 4]| {
         let found = fields.map(|field| field.and_then(at));
         found.iter().any(Option::is_some).then_some(found)
@@ -465,6 +479,9 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::EventType(field) => S::EventType(field.and_then(at)),
         S::Outcome(field) => S::Outcome(at(field)?),
         S::Transport(field) => S::Transport(at(field)?),
+        S::Service { protocol, ports: (from, to) } => {
+            S::Service { protocol: at(protocol)?, ports: (at(from)?, at(to)?) }
+        }
         S::NetworkType(field) => S::NetworkType(at(field)?),
         S::CommunityId { source, destination, protocol, ports } => S::CommunityId {
             source: at(source)?,
@@ -475,6 +492,13 @@ fn resolve(source: &Source<Field>, format: &Format) -> Option<Source<usize>> {
         S::RelatedIp(fields) => S::RelatedIp(each(fields)?),
         S::TcpFlags(field) => S::TcpFlags(at(field)?),
         S::Region(field) => S::Region(field.and_then(at)),
+        S::Direction(field) => {
+            let logged = field.and_then(at);
+            if logged.is_none() && batch.directions.is_none() {
+                return None;
+            }
+            S::Direction(logged)
+        }
         S::Orchestrator(fields) => S::Orchestrator(each(fields)?),
         S::Side(side, number) => S::Side(side, number),
         S::Top(number) => S::Top(number),

@@ -8,6 +8,8 @@ mod out;
 mod percent;
 mod plan;
 mod protocol;
+mod service;
+mod service_names;
 mod tcp_flags;
 mod value;
 
@@ -22,6 +24,9 @@ pub(crate) use community_id::Ids as CommunityIds;
 pub(crate) use mapping::mapping;
 #[cfg(feature = "parquet")]
 pub(crate) use mapping::{Constant, Mapped, Source};
+#[cfg(feature = "parquet")]
+pub(crate) use service::name as service_name;
+pub(crate) use service::of_port as service_of_port;
 #[cfg(feature = "parquet")]
 pub(crate) use tcp_flags::NAMES as TCP_FLAGS;
 pub(crate) use value::Context;

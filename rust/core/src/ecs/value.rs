@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use super::mapping::{Constant, Source};
-use super::{Options, community_id, percent, protocol, tcp_flags};
+use super::{Options, community_id, percent, protocol, service, tcp_flags};
 use crate::batch::{ABSENT, Batch, Column, Span};
+use crate::direction::{AS_LOGGED, NAMES};
 use crate::enrich::{Added, Said};
 use crate::field::Field;
 use crate::time::Clock;
@@ -77,6 +78,13 @@ impl<'a> Context<'a> {
         (!span.is_absent()).then(|| self.batch.str(span))
     }
 
+    /// The code of a row's service.
+    pub(crate) fn service(&self, source: &Source<usize>, row: usize) -> u16 {
+        let Source::Service { protocol, ports: (from, to) } = *source else { return 0 };
+        let int = |at| self.int(at, row).unwrap_or(ABSENT);
+        service::code(int(protocol), int(from), int(to))
+    }
+
     /// Which of the columns have an address that none before them has.
     pub(crate) fn distinct_addresses(
         &self,
@@ -114,6 +122,7 @@ impl<'a> Context<'a> {
                 _ => Value::Absent,
             },
             Source::Transport(at) => self.int(at, row).and_then(protocol::keyword).map_or(Value::Absent, Value::fixed),
+            Source::Service { .. } => service::name(self.service(source, row)).map_or(Value::Absent, Value::fixed),
             Source::NetworkType(at) => match self.address(at, row) {
                 Some(std::net::IpAddr::V4(_)) => Value::fixed("ipv4"),
                 Some(std::net::IpAddr::V6(_)) => Value::fixed("ipv6"),
@@ -134,6 +143,13 @@ impl<'a> Context<'a> {
                 let logged = at.and_then(|at| self.text(at, row));
                 text(logged.or(self.batch.origin.region.as_deref()))
             }
+            Source::Direction(at) => {
+                let logged = || text(at.and_then(|at| self.text(at, row)));
+                match self.batch.directions.as_ref().map_or(AS_LOGGED, |codes| codes[row]) {
+                    AS_LOGGED => logged(),
+                    code => NAMES.get(usize::from(code)).map_or(Value::Absent, |name| Value::fixed(name)),
+                }
+            }
             Source::EventKind => {
                 Value::fixed(if self.batch.error_at(row).is_some() { "pipeline_error" } else { "event" })
             }
@@ -147,8 +163,8 @@ impl<'a> Context<'a> {
                 let any = columns.into_iter().flatten().any(|at| !self.span(at, row).is_absent());
                 if any { Value::fixed("ecs") } else { Value::Absent }
             }
-            Source::Side(side, number) => self.added(|added| added.entry(side, row).side.get(number)),
-            Source::Top(number) => self.added(|added| added.whole(row).top.get(number)),
+            Source::Side(side, number) => self.added(|added| added.entry(side, row).side(number)),
+            Source::Top(number) => self.added(|added| added.whole(row).top.get(number)?.as_ref()),
             Source::Tags => match (self.constant(Constant::Tags), &self.batch.added) {
                 (Value::List(mut tags), Some(added)) => {
                     tags.extend(added.whole(row).tags.iter().map(|tag| Cow::Borrowed(tag.as_str())));
@@ -160,9 +176,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Option<Said>>) -> Value<'a> {
+    fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Said>) -> Value<'a> {
         let text = |text: &'a String| Cow::Borrowed(text.as_str());
-        match self.batch.added.as_ref().and_then(find).and_then(Option::as_ref) {
+        match self.batch.added.as_ref().and_then(find) {
             None => Value::Absent,
             Some(Said::Text(said)) => Value::Text(text(said)),
             Some(Said::Long(number)) => Value::Int(*number),

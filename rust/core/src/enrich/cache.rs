@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::added::{Added, Entry, Whole};
+use super::added::{Added, Entry, Piece, Whole};
 use super::fields::Fields;
 use super::{Asked, Enricher, Interface, Key, Knowledge};
 use crate::batch::{Batch, Column, Span};
@@ -31,6 +31,8 @@ pub(super) struct Cache {
     v6: FxHashMap<u128, u32>,
     interfaces: FxHashMap<Box<[u8]>, u32>,
     nodes: Nodes,
+    /// By part and what it found.
+    pieces: FxHashMap<((usize, usize), u32), Arc<Piece>>,
     wholes: FxHashMap<[u32; 3], Arc<Whole>>,
     /// For each node, the batch that had it last and its number there.
     numbers: Vec<(u32, u32)>,
@@ -71,6 +73,7 @@ impl Cache {
             v6: FxHashMap::default(),
             interfaces: FxHashMap::default(),
             nodes: Nodes::default(),
+            pieces: FxHashMap::default(),
             wholes: FxHashMap::default(),
             numbers: Vec::new(),
             batch: 0,
@@ -98,6 +101,9 @@ impl Cache {
         let known = self.v4.len() + self.v6.len() + self.interfaces.len();
         if known.max(self.nodes.all.len()).max(self.wholes.len()) > KNOWN {
             self.forget();
+        }
+        if self.pieces.len() > KNOWN {
+            self.pieces.clear();
         }
         let [source, destination] = self.addresses(batch);
         let interfaces = if self.parts[1].is_empty() { Vec::new() } else { self.of_interfaces(batch) };
@@ -204,11 +210,45 @@ impl Cache {
         if let Some(entry) = &self.nodes.all[node as usize].entry {
             return entry.clone();
         }
-        // What each enricher found, in their order.
-        let mut found: Vec<(usize, Vec<u32>)> = Vec::new();
+        let asked = self.nodes.all[node as usize].asked;
+        let mut chain = Vec::with_capacity(2);
         let mut at = node;
         while at != 0 {
-            let Node { before, part: (enricher, part), found: entry, .. } = self.nodes.all[at as usize];
+            let Node { before, part, found, .. } = self.nodes.all[at as usize];
+            chain.push((part, found));
+            at = before;
+        }
+        chain.reverse();
+        let pieces: Vec<_> = chain.iter().map(|&(part, found)| self.piece(part, found, asked)).collect();
+        // Only an enricher itself knows what several of its parts say together of a record.
+        let of_record = |&(at, _): &(usize, &((usize, usize), u32))| pieces[at].is_of_record();
+        let mut enrichers = chain.iter().enumerate().filter(of_record).map(|(_, &((enricher, _), _))| enricher);
+        let mut last = None;
+        let apart = enrichers.all(|enricher| last.replace(enricher) != Some(enricher));
+        drop(enrichers);
+        let entry = if apart { Entry::of(pieces) } else { None };
+        let entry = Arc::new(entry.unwrap_or_else(|| self.together(&chain, asked)));
+        self.nodes.all[node as usize].entry = Some(entry.clone());
+        entry
+    }
+
+    /// What one part says, which many entries have.
+    fn piece(&mut self, part: (usize, usize), found: u32, asked: Option<IpAddr>) -> Arc<Piece> {
+        let Cache { pieces, knowledge, fields, .. } = self;
+        let piece = pieces.entry((part, found)).or_insert_with(|| {
+            let (enricher, part) = part;
+            let mut entries = vec![0; knowledge[enricher].parts()];
+            entries[part] = found;
+            let answer = knowledge[enricher].answer(&entries, asked);
+            Arc::new(Piece::new(fields, vec![(&fields.places[enricher], answer)]))
+        });
+        piece.clone()
+    }
+
+    /// What all parts say together.
+    fn together(&self, chain: &[((usize, usize), u32)], asked: Option<IpAddr>) -> Entry {
+        let mut found: Vec<(usize, Vec<u32>)> = Vec::new();
+        for &((enricher, part), entry) in chain {
             match found.last_mut() {
                 Some((last, entries)) if *last == enricher => entries[part] = entry,
                 _ => {
@@ -217,15 +257,11 @@ impl Cache {
                     found.push((enricher, entries));
                 }
             }
-            at = before;
         }
-        let asked = self.nodes.all[node as usize].asked;
-        let answers = found.iter().rev().map(|(enricher, entries)| {
+        let answers = found.iter().map(|(enricher, entries)| {
             (self.fields.places[*enricher].as_slice(), self.knowledge[*enricher].answer(entries, asked))
         });
-        let entry = Arc::new(Entry::new(&self.fields, answers.collect()));
-        self.nodes.all[node as usize].entry = Some(entry.clone());
-        entry
+        Entry::of(vec![Arc::new(Piece::new(&self.fields, answers.collect()))]).unwrap_or_default()
     }
 
     /// What is known of the records: a table of what their interface, source and destination say.

@@ -33,6 +33,8 @@ enum Data {
 struct Ranges {
     v4: Vec<(u128, u128, u32)>,
     v6: Vec<(u128, u128, u32)>,
+    /// For each beginning of an IPv4 address, and one behind the last, how many ranges start below it.
+    jumps: Vec<u32>,
     networks: Vec<(i64, String)>,
 }
 
@@ -171,6 +173,8 @@ impl Ranges {
                 return Err(format!("line {second}: overlaps the range of line {first}"));
             }
         }
+        let below = |start: u128| ranges.v4.partition_point(|range| range.0 < start) as u32;
+        ranges.jumps = (0..=1 << 16).map(|beginning| below(beginning << 16)).collect();
         if ranges.networks.is_empty() {
             return Err("has no ranges; its lines are start,end,number,name".into());
         }
@@ -182,7 +186,14 @@ impl Ranges {
             IpAddr::V4(address) => (&self.v4, u128::from(address.to_bits())),
             IpAddr::V6(address) => (&self.v6, address.to_bits()),
         };
-        let after = all.partition_point(|range| range.0 <= bits);
+        let near = match address {
+            IpAddr::V4(_) => {
+                let at = (bits >> 16) as usize;
+                self.jumps[at] as usize..self.jumps[at + 1] as usize
+            }
+            IpAddr::V6(_) => 0..all.len(),
+        };
+        let after = near.start + all[near].partition_point(|range| range.0 <= bits);
         all[..after].last().filter(|range| bits <= range.1).map(|range| range.2)
     }
 }

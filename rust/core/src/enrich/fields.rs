@@ -49,6 +49,8 @@ pub(crate) enum Place {
 #[derive(Debug, Default, PartialEq)]
 pub struct Fields {
     pub(crate) sides: Vec<Known>,
+    /// For each of them, which member of `source` or `destination` it is or is in, in document order.
+    pub(super) roots: Vec<usize>,
     pub(crate) tops: Vec<Known>,
     /// Whether some enricher gives tags.
     pub(crate) tags: bool,
@@ -65,6 +67,10 @@ impl Fields {
             fields.places.push(places);
         }
         fields.check()?;
+        let root = |known: &Known| known.path.split('.').next().unwrap_or_default().to_string();
+        let mut roots: Vec<String> = fields.sides.iter().map(root).collect();
+        roots.sort_unstable();
+        fields.roots = fields.sides.iter().map(|known| roots.partition_point(|other| *other < root(known))).collect();
         Ok(fields)
     }
 

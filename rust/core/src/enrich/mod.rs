@@ -2,15 +2,21 @@
 //! rendered once, and spliced into every document that has the value.
 
 mod added;
+mod aws;
 mod cache;
 mod database;
 mod fields;
 mod geo;
+mod ranges;
 mod special;
+mod threat;
 mod tree;
+mod watched;
 
+pub use aws::{AwsRanges, FIELDS as AWS_FIELDS};
 pub use fields::{Declared, Fields};
 pub use geo::{FIELDS as GEO_FIELDS, Geo};
+pub use threat::{FIELDS as THREAT_FIELDS, Feed, Threats};
 
 pub(crate) use added::{Added, Side};
 pub(crate) use fields::Known;
