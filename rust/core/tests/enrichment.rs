@@ -209,7 +209,11 @@ proptest! {
                 tags.extend([&[][..], &["seen"], &[], &["threat", "seen"]][of(address)]);
             }
             let mut once: Vec<&str> = Vec::new();
-            tags.into_iter().for_each(|tag| if !once.contains(&tag) { once.push(tag) });
+            for tag in tags {
+                if !once.contains(&tag) {
+                    once.push(tag);
+                }
+            }
             prop_assert_eq!(document.pointer("/tags"), Some(&json!(once)), "{}", line);
         }
     }
