@@ -128,8 +128,9 @@ def work(kind: str, source: str) -> None:
     """One run, in a process of its own; prints records and CPU seconds."""
     from vpcflow._core import Enrichment, Geo, Reader
 
-    enrichers = {"none": [], "geo": [Geo([city(), asn()])] if kind == "geo" else [], "python": [Slow()]}[kind]
-    enrichment = Enrichment(enrichers) if enrichers else None
+    enrichment = None
+    if kind != "none":
+        enrichment = Enrichment([Geo([city(), asn()]) if kind == "geo" else Slow()])
     records = nbytes = 0
     chunks = iter(Reader(source))
     if kind == "python":

@@ -67,8 +67,8 @@ fn flags(value: i64) -> String {
         .map(|(_, name)| name)
         .collect();
     let said = [
-        (value & 18 == 2, "SYN: this side asked for the connection"),
-        (value & 18 == 18, "SYN ACK: this side answered the SYN, so the connection was open"),
+        (value & 0x12 == 0x02, "SYN: this side asked for the connection"),
+        (value & 0x12 == 0x12, "SYN ACK: this side answered the SYN, so the connection was open"),
         (value & 1 != 0, "FIN: this side closed it in the interval"),
         (value & 4 != 0, "RST: this side refused or broke it off"),
     ];

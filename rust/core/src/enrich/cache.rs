@@ -140,7 +140,9 @@ impl Cache {
                     IpAddr::V6(address) => self.v6.insert(address.to_bits(), node),
                 };
             }
-            sides.iter_mut().for_each(|side| answered(side, &nodes));
+            for side in &mut sides {
+                answered(side, &nodes);
+            }
         }
         sides
     }

@@ -1,4 +1,4 @@
-//! The search tree of an mmdb file: which record an address has. The format is MaxMind DB 2.0's.
+//! The search tree of an mmdb file: which record an address has. The format is `MaxMind` DB 2.0's.
 
 use std::net::IpAddr;
 
