@@ -21,7 +21,8 @@
 
 Every key is an option of ``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs
 together. ``[[owners]]`` is no option: see `vpcflow.owners`; nor is ``[kibana]``, which is for
-``vpcflow setup``: see `vpcflow.kibana.config`. An option on the command line goes before the file. Secrets have no place in it: they come from the environment, or from files that it names.
+``vpcflow setup``: see `vpcflow.kibana.config`. An option on the command line goes before the file. Secrets
+have no place in it: they come from the environment, or from files that it names.
 """
 
 from __future__ import annotations

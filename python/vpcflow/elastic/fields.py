@@ -108,6 +108,9 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "host.os.build": _KEYWORD,
     "host.os.codename": _KEYWORD,
     "host.type": _KEYWORD,
+    # Other labels are mapped as they come; rules ask for these from the start.
+    "labels.owner": _KEYWORD,
+    "labels.team": _KEYWORD,
     "network.application": _KEYWORD,
     "network.name": _KEYWORD,
     "network.protocol": _KEYWORD,

@@ -38,7 +38,7 @@ DATASET = "aws.vpcflow"
 NAME = "vpcflow-logs"
 
 #: Goes up with every change of what `parts` returns, so that an older vpcflow leaves a newer template alone.
-VERSION = 2
+VERSION = 3
 
 #: Above the stack's own ``logs-*-*`` (100) and the integration's (200). A namespace's own is above that.
 PRIORITY = 250

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vpcflow.config import load
+from vpcflow.config import load, load_owners
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,4 +75,5 @@ def read(path: str | os.PathLike[str]) -> KibanaConfig:
         elif not isinstance(value, str) or not value:
             raise ConfigError(f"{where}: [kibana] {key} must be a text")
     connectors = table.get("connectors", {})
-    return KibanaConfig(table.get("url"), table.get("space"), connectors, owners=(), where=where)
+    owners = load_owners(path)
+    return KibanaConfig(table.get("url"), table.get("space"), connectors, owners, where)
