@@ -172,7 +172,7 @@ proptest! {
             let mut written = Vec::new();
             batch.write_ndjson(&ecs::Options::default(), &mut written).expect("memory takes it");
             let written = String::from_utf8(written).expect("it is text");
-            let oracle: String = plain.iter().map(|document| format!("{document}\n")).collect();
+            let oracle = plain.iter().fold(String::new(), |lines, document| lines + &document.to_string() + "\n");
             prop_assert_eq!(written, oracle);
             #[cfg(feature = "parquet")]
             arrow::agrees(&batch, &plain)?;
@@ -209,7 +209,11 @@ proptest! {
                 tags.extend([&[][..], &["seen"], &[], &["threat", "seen"]][of(address)]);
             }
             let mut once: Vec<&str> = Vec::new();
-            tags.into_iter().for_each(|tag| if !once.contains(&tag) { once.push(tag) });
+            for tag in tags {
+                if !once.contains(&tag) {
+                    once.push(tag);
+                }
+            }
             prop_assert_eq!(document.pointer("/tags"), Some(&json!(once)), "{}", line);
         }
     }
