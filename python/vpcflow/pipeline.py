@@ -188,7 +188,7 @@ def index(
         to_format(format),
         _ON_ERROR[on_error],
         workers or _cores(),
-        direction or Direction(),
+        _direction(direction, enrich),
         follow=source_options.follow,
         enrichment=added,
     )
@@ -266,6 +266,15 @@ def index(
         dead_letter=letters.path if letters.count else None,
         notes=_notes(*opened, sink, added, *enrich),
     )
+
+
+def _direction(direction: Direction | None, enrich: Sequence[AnyEnricher]) -> Direction:
+    """What finds the directions, told of the addresses that enrichers know interfaces to have."""
+    direction = direction or Direction()
+    for each in enrich:
+        if addresses := getattr(each, "addresses", None):
+            direction.tell(addresses)
+    return direction
 
 
 def _notes(*parts: object) -> tuple[str, ...]:

@@ -137,6 +137,14 @@ def test_documents_differ_by_what_the_inventory_knows(folder: Path) -> None:
     assert all(before.keys() <= after.keys() for before, after in zip(bare, rich, strict=True))
 
 
+def test_directions_need_not_be_learned(folder: Path) -> None:
+    (folder / "flow.log").write_bytes(text(HEADER, RECORDS[0]))
+    [alone] = indexed(folder)
+    assert "direction" not in alone["network"]  # type: ignore[operator]
+    [known] = indexed(folder, "--inventory", "inventory.csv")
+    assert known["network"]["direction"] == "egress"  # type: ignore[index]
+
+
 def test_no_object_is_there_twice(folder: Path) -> None:
     def pairs(members: list[tuple[str, object]]) -> dict[str, object]:
         assert len({name for name, _ in members}) == len(members), members

@@ -38,8 +38,9 @@ class Enricher(Protocol):
     """Something that knows more than the log.
 
     It may also have a `name` for messages, and a `generation`: when that is another than before, what it
-    said is forgotten and it is asked again; and `notes`, lines for the summary of a run. It is asked from
-    several threads, one at a time.
+    said is forgotten and it is asked again; `notes`, lines for the summary of a run; and `addresses`, those
+    that interfaces are known to have, by interface id, which settle directions. It is asked from several
+    threads, one at a time.
     """
 
     @property

@@ -181,6 +181,12 @@ class InventoryInterfaces:
     def generation(self) -> int:
         return self._files.generation
 
+    @property
+    def addresses(self) -> Mapping[str, Sequence[str]]:
+        """The addresses of each interface: with them, the direction of its flows need not be learned."""
+        known = self._files.inventory.interfaces
+        return {it.interface_id: it.addresses for it in known if it.interface_id and it.addresses}
+
     def look_up(self, value: Interface, /) -> Mapping[str, object] | None:
         inventory = self._files.inventory
         interface = inventory.interface(value.interface_id)

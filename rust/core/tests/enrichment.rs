@@ -172,8 +172,8 @@ proptest! {
             let mut written = Vec::new();
             batch.write_ndjson(&ecs::Options::default(), &mut written).expect("memory takes it");
             let written = String::from_utf8(written).expect("it is text");
-            let oracle = plain.iter().fold(String::new(), |lines, document| lines + &document.to_string() + "\n");
-            prop_assert_eq!(written, oracle);
+            let oracle: Vec<String> = plain.iter().map(ToString::to_string).collect();
+            prop_assert_eq!(written.lines().collect::<Vec<_>>(), oracle);
             #[cfg(feature = "parquet")]
             arrow::agrees(&batch, &plain)?;
         }

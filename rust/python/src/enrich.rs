@@ -55,6 +55,7 @@ pub(crate) struct Enrichment(pub(crate) enrich::Enrichment);
 #[pymethods]
 impl Enrichment {
     #[new]
+    #[expect(clippy::needless_pass_by_value, reason = "PyO3 gives what it made of the list")]
     fn new(enrichers: Vec<Bound<'_, PyAny>>) -> PyResult<Enrichment> {
         let enrichers = enrichers.iter().map(enricher).collect::<PyResult<_>>()?;
         enrich::Enrichment::new(enrichers).map(Enrichment).map_err(raise)

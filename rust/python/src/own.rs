@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyMapping, PyString, PyTuple};
 use vpcflow_core::ecs::Type;
 use vpcflow_core::enrich::{Answer, Asked, Declared, Enricher, Interface, Key, Knowledge, Said};
 
@@ -33,7 +33,7 @@ pub(crate) struct Own {
 
 /// What is asked, and how.
 struct Object {
-    object: Py<PyAny>,
+    of: Py<PyAny>,
     name: String,
     /// `vpcflow.Interface`.
     interface: Py<PyAny>,
@@ -101,7 +101,7 @@ impl Own {
         }
         let numbers = kinds.iter().enumerate().map(|(at, field)| (field.name.clone(), at)).collect();
         let asked = Arc::new(Object {
-            object: object.clone().unbind(),
+            of: object.clone().unbind(),
             name,
             interface: py.import("vpcflow.enrich")?.getattr("Interface")?.unbind(),
             numbers,
@@ -232,7 +232,7 @@ impl Value {
 
 impl Object {
     fn generation(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        if self.changes { self.object.getattr(py, "generation").ok() } else { None }
+        if self.changes { self.of.getattr(py, "generation").ok() } else { None }
     }
 
     /// What it says of a value; nothing, where it fails.
@@ -251,11 +251,12 @@ impl Object {
     }
 
     fn say<'py>(&self, py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-        let object = self.object.bind(py);
+        let object = self.of.bind(py);
         match value {
             Value::Address(address) => object.call_method1("look_up", (text(*address),)),
-            Value::Interface([a, b, c, d, e]) => {
-                object.call_method1("look_up", (self.interface.call1(py, (a, b, c, d, e))?,))
+            Value::Interface(ids) => {
+                let interface = self.interface.call1(py, PyTuple::new(py, ids)?)?;
+                object.call_method1("look_up", (interface,))
             }
         }
     }
@@ -277,10 +278,10 @@ impl Object {
             };
             if !value.is_none() {
                 let field = &self.kinds[at];
-                let said = said_of(&value, field).ok_or_else(|| {
+                let said = values_of(&value, field).ok_or_else(|| {
                     config(py, format!("{name} is of type {}, not {}", field.es.name(), value.get_type()))
                 })?;
-                answer.extend(said.map(|said| (at, said)));
+                answer.extend(said.into_iter().map(|said| (at, said)));
             }
         }
         answer.sort_by_key(|&(at, _)| at);
@@ -288,8 +289,8 @@ impl Object {
     }
 }
 
-/// A value of the declared type: nothing, if it is of another; an empty list says nothing.
-fn said_of(value: &Bound<'_, PyAny>, field: &Declared) -> Option<Option<Said>> {
+/// A value of the declared type, or none for an empty list; nothing, if it is of another type.
+fn values_of(value: &Bound<'_, PyAny>, field: &Declared) -> Option<Vec<Said>> {
     let good = |text: &String| field.es != Type::Ip || text.parse::<IpAddr>().is_ok();
     let said = match field.es {
         Type::Long if !value.is_instance_of::<PyBool>() && value.is_instance_of::<PyInt>() => {
@@ -309,11 +310,11 @@ fn said_of(value: &Bound<'_, PyAny>, field: &Declared) -> Option<Option<Said>> {
                 return None;
             }
             if texts.is_empty() {
-                return Some(None);
+                return Some(Vec::new());
             }
             Said::Texts(texts)
         }
         _ => return None,
     };
-    Some(Some(said))
+    Some(vec![said])
 }

@@ -416,6 +416,10 @@ fn add(mapped: &mut Vec<Mapped>, format: &Format, added: &Added) {
     }
 }
 
+fn outermost(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(object, _)| object)
+}
+
 fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
     let objects = |path: &str| path.matches('.').count();
     let shared = |path: &str| {
@@ -426,11 +430,10 @@ fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
     let at = if most == 0 {
         // What shares nothing comes before what the documents end in, which is the same in all.
         // Between the two may be an object that has both: it stays whole.
-        let first = |path: &str| path.split('.').next().map(str::to_owned);
         let last = mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags));
         last.and_then(|last| {
-            let object = first(&mapped[last].path);
-            mapped.iter().rposition(|known| first(&known.path) == object)
+            let object = outermost(&mapped[last].path);
+            mapped.iter().rposition(|known| outermost(&known.path) == object)
         })
     } else {
         mapped.iter().rposition(|known| shared(&known.path) == most)
