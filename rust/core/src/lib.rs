@@ -34,7 +34,7 @@ mod token;
 pub use batch::{Batch, OnError, Origin};
 pub use decode::{Chunk, Encoding, Options, Reader, Source, parse};
 pub use direction::Direction;
-pub use error::{Error, RecordError, Result};
+pub use error::{Error, RecordError, Result, system_text};
 pub use explain::{Explained, explain};
 pub use field::{Field, Kind};
 pub use format::{Format, Name};

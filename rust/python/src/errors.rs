@@ -4,7 +4,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
-use vpcflow_core::{Error, RecordError};
+use vpcflow_core::{Error, RecordError, system_text};
 
 static CONFIG: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static DECODE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -54,10 +54,4 @@ pub(crate) fn parse_error<'py>(py: Python<'py>, error: &RecordError) -> PyResult
         &*error.reason,
         raw,
     ))
-}
-
-/// The system's words without the number that Rust puts behind them.
-pub(crate) fn system_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_string()
 }

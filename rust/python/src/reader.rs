@@ -10,12 +10,12 @@ use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use vpcflow_core::{self as core, OnError, Source};
+use vpcflow_core::{self as core, OnError, Source, system_text};
 
 use crate::batch::Batch;
 use crate::direction::Direction;
 use crate::enrich::Enrichment;
-use crate::errors::{raise, system_text};
+use crate::errors::raise;
 use crate::format::{Format, Origin};
 
 /// Decodes one object into chunks of whole lines (or Parquet rows), in order, at constant memory.

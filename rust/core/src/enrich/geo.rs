@@ -1,9 +1,10 @@
 //! Geo and ASN of addresses.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::database::{Database, Stamp, stamp};
+use super::database::Database;
+use super::watched::Watched;
 use super::{Answer, Asked, Declared, Enricher, Key, Knowledge, Said, special};
 use crate::ecs::Type;
 use crate::error::Result;
@@ -74,9 +75,9 @@ impl About {
 /// Files of geo and ASN data, of any number and kind.
 pub struct Geo {
     fields: Vec<Declared>,
-    files: RwLock<Arc<Files>>,
-    /// Files that were replaced by what can't be used: what they looked like then, and why.
-    refused: Mutex<Vec<(PathBuf, Stamp, String)>>,
+    files: Vec<Watched<Database>>,
+    /// What they were when a batch came last.
+    last: Mutex<Arc<Files>>,
 }
 
 struct Files(Vec<Arc<Database>>);
@@ -108,35 +109,14 @@ impl Knowledge for Files {
 impl Geo {
     /// Reads the files. An error names the file and what is wrong with it.
     pub fn open(paths: &[PathBuf]) -> Result<Geo> {
-        let databases = paths.iter().map(|path| Database::open(path).map(Arc::new)).collect::<Result<_>>()?;
+        let watch = |path: &PathBuf| {
+            let path = path.clone();
+            Watched::new(vec![path.clone()], move || Database::open(&path))
+        };
+        let files: Vec<_> = paths.iter().map(watch).collect::<Result<_>>()?;
+        let last = Mutex::new(Arc::new(Files(files.iter().map(Watched::current).collect())));
         let fields = FIELDS.iter().map(|(name, es)| Declared::new(&format!("side.{name}"), *es)).collect();
-        Ok(Geo { fields, files: RwLock::new(Arc::new(Files(databases))), refused: Mutex::default() })
-    }
-
-    /// Whether a file looks other than when it was read, and than when it was refused.
-    fn replaced(&self, database: &Database) -> bool {
-        stamp(&database.path).is_some_and(|now| {
-            let known = |(path, then, _): &(PathBuf, Stamp, String)| *path == database.path && *then == now;
-            now != database.stamp && !lock(&self.refused).iter().any(known)
-        })
-    }
-
-    /// Reads a file again. One that can't be read is left as it was.
-    fn again(&self, database: &Arc<Database>) -> Arc<Database> {
-        if !self.replaced(database) {
-            return database.clone();
-        }
-        match Database::open(&database.path) {
-            Ok(new) => Arc::new(new),
-            Err(error) => {
-                let note = format!("{error}; what was read of it before is used");
-                let now = stamp(&database.path).unwrap_or(database.stamp);
-                let mut refused = lock(&self.refused);
-                refused.retain(|(path, ..)| *path != database.path);
-                refused.push((database.path.clone(), now, note));
-                database.clone()
-            }
-        }
+        Ok(Geo { fields, files, last })
     }
 }
 
@@ -150,25 +130,15 @@ impl Enricher for Geo {
     }
 
     fn current(&self) -> Arc<dyn Knowledge> {
-        let files = self.files.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if !files.0.iter().any(|database| self.replaced(database)) {
-            return files;
+        let files: Vec<_> = self.files.iter().map(Watched::current).collect();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.0.iter().zip(&files).all(|(before, now)| Arc::ptr_eq(before, now)) {
+            *last = Arc::new(Files(files));
         }
-        let mut held = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&held, &files) {
-            let databases: Vec<_> = files.0.iter().map(|database| self.again(database)).collect();
-            if databases.iter().zip(&files.0).any(|(new, old)| !Arc::ptr_eq(new, old)) {
-                *held = Arc::new(Files(databases));
-            }
-        } // otherwise another thread did it meanwhile
-        held.clone()
+        last.clone()
     }
 
     fn notes(&self) -> Vec<String> {
-        lock(&self.refused).iter().map(|(_, _, note)| note.clone()).collect()
+        self.files.iter().filter_map(Watched::note).collect()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use crate::error::Result;
+use crate::error::{Result, system_text};
 
 /// What a file that was replaced differs in.
 type Stamp = (Option<SystemTime>, u64);
@@ -73,10 +73,7 @@ fn stamps(paths: &[PathBuf]) -> Option<Vec<Stamp>> {
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     use std::io::Read;
 
-    let bytes = fs::read(path).map_err(|error| {
-        let text = error.to_string();
-        text.split(" (os error").next().unwrap_or(&text).to_string()
-    })?;
+    let bytes = fs::read(path).map_err(|error| system_text(&error))?;
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
     }
