@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::batch::Batch;
-use crate::enrich::{AWS_FIELDS, Added, GEO_FIELDS, Known, Side, THREAT_FIELDS};
+use crate::enrich::{AWS_FIELDS, GEO_FIELDS, Side, THREAT_FIELDS};
 use crate::field::Field;
 use crate::format::{Format, Name};
 
@@ -355,7 +355,15 @@ pub(crate) struct Mapped {
 }
 
 /// The fields of a batch's documents, in document order.
-pub(crate) fn mapping(batch: &Batch) -> Vec<Mapped> {
+pub(crate) fn mapping(batch: &Batch) -> Cow<'_, [Mapped]> {
+    match &batch.added {
+        Some(added) => Cow::Borrowed(&added.mapping),
+        None => Cow::Owned(of_log(batch)),
+    }
+}
+
+/// What the log itself says.
+pub(super) fn of_log(batch: &Batch) -> Vec<Mapped> {
     let format: &Format = &batch.format;
     let mut mapped = Vec::new();
     for rule in RULES {
@@ -381,64 +389,7 @@ pub(crate) fn mapping(batch: &Batch) -> Vec<Mapped> {
             }
         }
     }
-    if let Some(added) = &batch.added {
-        add(&mut mapped, format, added);
-    }
     mapped
-}
-
-/// Puts what enrichers may say among the fields of the log: behind those that it shares an object with. What the log
-/// itself says stays as it is.
-fn add(mapped: &mut Vec<Mapped>, format: &Format, added: &Added) {
-    let field = |path: String, known: &Known, source| Mapped {
-        path: path.into(),
-        es: known.es,
-        list: known.list,
-        source,
-        in_arrow: true,
-        in_store: true,
-    };
-    let sides = [(Side::Source, "source", F::Srcaddr), (Side::Destination, "destination", F::Dstaddr)];
-    for (side, name, _) in sides.into_iter().filter(|(.., address)| format.position(*address).is_some()) {
-        for (number, known) in added.fields.sides.iter().enumerate() {
-            put(mapped, field(format!("{name}.{}", known.path), known, Source::Side(side, number)));
-        }
-    }
-    for (number, known) in added.fields.tops.iter().enumerate() {
-        if !mapped.iter().any(|field| field.path == known.path) {
-            put(mapped, field(known.path.clone(), known, Source::Top(number)));
-        }
-    }
-    if added.fields.tags
-        && let Some(tags) = mapped.iter_mut().find(|field| field.path == "tags")
-    {
-        tags.source = Source::Tags;
-    }
-}
-
-fn outermost(path: &str) -> &str {
-    path.split_once('.').map_or(path, |(object, _)| object)
-}
-
-fn put(mapped: &mut Vec<Mapped>, field: Mapped) {
-    let objects = |path: &str| path.matches('.').count();
-    let shared = |path: &str| {
-        let same = path.split('.').zip(field.path.split('.')).take_while(|(a, b)| a == b).count();
-        same.min(objects(path)).min(objects(&field.path))
-    };
-    let most = mapped.iter().map(|known| shared(&known.path)).max().unwrap_or(0);
-    let at = if most == 0 {
-        // What shares nothing comes before what the documents end in, which is the same in all.
-        // Between the two may be an object that has both: it stays whole.
-        let last = mapped.iter().rposition(|known| !matches!(known.source, Source::Constant(_) | Source::Tags));
-        last.and_then(|last| {
-            let object = outermost(&mapped[last].path);
-            mapped.iter().rposition(|known| outermost(&known.path) == object)
-        })
-    } else {
-        mapped.iter().rposition(|known| shared(&known.path) == most)
-    };
-    mapped.insert(at.map_or(0, |at| at + 1), field);
 }
 
 /// Every field that a document can have without enrichers of the user's: path, type in Elasticsearch, and the SQL

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod community_id;
+mod enriched;
 mod json;
 mod mapping;
 mod out;
@@ -21,9 +22,11 @@ pub use value::Value;
 
 #[cfg(feature = "parquet")]
 pub(crate) use community_id::Ids as CommunityIds;
-pub(crate) use mapping::mapping;
+pub(crate) use enriched::enriched;
 #[cfg(feature = "parquet")]
-pub(crate) use mapping::{Constant, Mapped, Source};
+pub(crate) use mapping::{Constant, Source};
+pub(crate) use mapping::{Mapped, mapping};
+pub(crate) use plan::write_value;
 #[cfg(feature = "parquet")]
 pub(crate) use service::name as service_name;
 pub(crate) use service::of_port as service_of_port;
@@ -81,5 +84,5 @@ impl Batch {
 
 /// The document paths of a batch's format, in document order: what `visit` counts by.
 pub fn paths(batch: &Batch) -> Vec<String> {
-    mapping(batch).into_iter().map(|field| field.path.into_owned()).collect()
+    mapping(batch).iter().map(|field| field.path.clone().into_owned()).collect()
 }

@@ -180,7 +180,7 @@ impl Plan {
 const MEMBER: usize = 64;
 
 /// Any value as JSON, with a comma behind it.
-pub(super) fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
+pub(crate) fn write_value(out: &mut Vec<u8>, value: &Value<'_>) {
     match value {
         Value::Absent => return,
         // Writing to a vector can't fail.

@@ -177,15 +177,7 @@ impl<'a> Context<'a> {
     }
 
     fn added(&self, find: impl FnOnce(&'a Added) -> Option<&'a Said>) -> Value<'a> {
-        let text = |text: &'a String| Cow::Borrowed(text.as_str());
-        match self.batch.added.as_ref().and_then(find) {
-            None => Value::Absent,
-            Some(Said::Text(said)) => Value::Text(text(said)),
-            Some(Said::Long(number)) => Value::Int(*number),
-            Some(Said::Double(number)) => Value::Float(*number),
-            Some(Said::Boolean(truth)) => Value::Bool(*truth),
-            Some(Said::Texts(texts)) => Value::List(texts.iter().map(text).collect()),
-        }
+        self.batch.added.as_ref().and_then(find).map_or(Value::Absent, Said::value)
     }
 
     pub(crate) fn original(&self, row: usize) -> String {

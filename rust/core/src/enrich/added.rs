@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fields::{Fields, Known, Place};
 use super::{Answer, Said};
+use crate::ecs::{Mapped, write_value};
 
 /// An end of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +145,7 @@ impl Whole {
         }
         for said in &whole.top {
             if let Some(said) = said {
-                value(&mut whole.json, said);
+                write_value(&mut whole.json, &said.value());
             }
             whole.ends.push(whole.json.len() as u32);
         }
@@ -164,7 +165,8 @@ impl Whole {
 /// What enrichers said of a batch. Entry 0 and whole 0 say nothing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Added {
-    pub(crate) fields: Arc<Fields>,
+    /// The fields of the documents.
+    pub(crate) mapping: Arc<[Mapped]>,
     pub(crate) entries: Vec<Arc<Entry>>,
     /// For each row, the entries of source and destination.
     pub(crate) sides: [Vec<u32>; 2],
@@ -219,7 +221,7 @@ fn members(fields: &[Known], values: &[Option<Said>]) -> Vec<u8> {
         }
         text(&mut json, key);
         json.push(b':');
-        value(&mut json, said);
+        write_value(&mut json, &said.value());
     }
     close(&mut json, open.len());
     json
@@ -230,18 +232,6 @@ fn close(json: &mut Vec<u8>, objects: usize) {
         json.pop();
         json.extend_from_slice(b"},");
     }
-}
-
-fn value(json: &mut Vec<u8>, said: &Said) {
-    match said {
-        Said::Text(said) => text(json, said),
-        Said::Long(number) => json.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes()),
-        // Writing to a vector can't fail.
-        Said::Double(number) => _ = serde_json::to_writer(&mut *json, number),
-        Said::Boolean(truth) => json.extend_from_slice(if *truth { b"true" } else { b"false" }),
-        Said::Texts(texts) => _ = serde_json::to_writer(&mut *json, texts),
-    }
-    json.push(b',');
 }
 
 fn text(json: &mut Vec<u8>, text: &str) {

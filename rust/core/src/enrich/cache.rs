@@ -13,7 +13,9 @@ use super::added::{Added, Entry, Piece, Whole};
 use super::fields::Fields;
 use super::{Asked, Enricher, Interface, Key, Knowledge};
 use crate::batch::{Batch, Column, Span};
+use crate::ecs::{Mapped, enriched};
 use crate::field::Field;
+use crate::format::Format;
 use crate::token::same;
 
 /// Addresses, and nodes, that are remembered: some 30 MB at most.
@@ -37,6 +39,8 @@ pub(super) struct Cache {
     /// For each node, the batch that had it last and its number there.
     numbers: Vec<(u32, u32)>,
     batch: u32,
+    /// The fields of documents of the last format, without or with directions.
+    mapping: Option<(Arc<Format>, bool, Arc<[Mapped]>)>,
 }
 
 struct Node {
@@ -77,6 +81,7 @@ impl Cache {
             wholes: FxHashMap::default(),
             numbers: Vec::new(),
             batch: 0,
+            mapping: None,
         };
         cache.forget();
         cache
@@ -107,7 +112,7 @@ impl Cache {
         }
         let [source, destination] = self.addresses(batch);
         let interfaces = if self.parts[1].is_empty() { Vec::new() } else { self.of_interfaces(batch) };
-        let mut added = Added { fields: self.fields.clone(), ..Added::default() };
+        let mut added = Added { mapping: self.mapping(batch), ..Added::default() };
         added.wholes.push(Arc::default());
         if self.fields.tags || !self.fields.tops.is_empty() {
             self.wholes(&mut added, &interfaces, &source, &destination);
@@ -117,6 +122,18 @@ impl Cache {
         added.sides = [source, destination].map(|nodes| self.numbered(nodes, &mut added.entries));
         added.measure();
         added
+    }
+
+    fn mapping(&mut self, batch: &Batch) -> Arc<[Mapped]> {
+        let directed = batch.directions.is_some();
+        match &self.mapping {
+            Some((format, same, mapping)) if *format == batch.format && *same == directed => mapping.clone(),
+            _ => {
+                let mapping: Arc<[Mapped]> = enriched(batch, &self.fields).into();
+                self.mapping = Some((batch.format.clone(), directed, mapping.clone()));
+                mapping
+            }
+        }
     }
 
     /// The nodes of sources and destinations.

@@ -21,11 +21,13 @@ pub use threat::{FIELDS as THREAT_FIELDS, Feed, Threats};
 pub(crate) use added::{Added, Side};
 pub(crate) use fields::Known;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::cache::Cache;
 use crate::batch::Batch;
+use crate::ecs::Value;
 use crate::error::Result;
 
 /// What an enricher is asked about.
@@ -67,6 +69,22 @@ pub enum Said {
     Boolean(bool),
     /// Never empty.
     Texts(Vec<String>),
+}
+
+impl Said {
+    /// As documents have it.
+    pub(crate) fn value(&self) -> Value<'_> {
+        fn text(text: &str) -> Cow<'_, str> {
+            Cow::Borrowed(text)
+        }
+        match self {
+            Said::Text(said) => Value::Text(text(said)),
+            Said::Long(number) => Value::Int(*number),
+            Said::Double(number) => Value::Float(*number),
+            Said::Boolean(truth) => Value::Bool(*truth),
+            Said::Texts(texts) => Value::List(texts.iter().map(|said| text(said)).collect()),
+        }
+    }
 }
 
 /// Values by the number of the declared field.
@@ -123,7 +141,7 @@ impl Enrichment {
         self.enrichers.iter().flat_map(|enricher| enricher.notes()).collect()
     }
 
-    /// Adds to a batch what is known of its addresses and interfaces.
+    /// Adds to a batch what is known of its addresses and interfaces. Its directions are set before, if they are to be.
     pub fn add(&self, batch: &mut Batch) {
         if self.enrichers.is_empty() {
             return;
