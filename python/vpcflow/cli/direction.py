@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from vpcflow._core import Direction
-from vpcflow.cli.options import option
+from vpcflow.cli.options import option, options
 from vpcflow.cli.types import NAMES
 from vpcflow.errors import ConfigError
 
@@ -32,7 +32,7 @@ def direction_options(command: _Command) -> _Command:
         help="What is inside the perimeter: CIDRs, and private for RFC 1918 and RFC 4193. IPv6 networks of "
         "VPCs are public: name them. [default: private]",
     )  # fmt: skip
-    return view(networks(command))
+    return options(view, networks)(command)
 
 
 def to_direction(view: Literal["interface", "perimeter"], networks: tuple[str, ...] | None) -> Direction:

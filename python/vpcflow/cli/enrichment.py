@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpcflow.cli.options import option
+from vpcflow.cli.options import option, options
 from vpcflow.cli.types import NAMES
 
 if TYPE_CHECKING:
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["enrichers", "enrichment_options"]
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
-
 _ENRICHMENT = "Enrichment"
 
-_OPTIONS = (
+#: Adds what `enrichers` takes.
+enrichment_options = options(
     option("--geo", multiple=True, metavar="FILE", group=_ENRICHMENT,
            help="Say where addresses are, and whose network: .mmdb of cities, countries or ASNs, or ASN "
            "ranges as .csv. Can be repeated."),
@@ -39,30 +38,21 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def enrichment_options(command: _Command) -> _Command:
-    """Adds what `enrichers` takes."""
-    for each in reversed(_OPTIONS):
-        command = each(command)
-    return command
-
-
-def enrichers(
-    options: dict[str, Any], *, sources: Iterable[str], accounts: Sequence[str]
-) -> list[AnyEnricher]:
+def enrichers(given: dict[str, Any], *, sources: Iterable[str], accounts: Sequence[str]) -> list[AnyEnricher]:
     """The enrichers that options ask for, which are taken out of all of a command's."""
-    geo, own = options.pop("geo"), options.pop("own")
+    geo, own = given.pop("geo"), given.pop("own")
     found: list[AnyEnricher] = [
-        *_ours(options.pop("inventory"), options.pop("inventory_tags"), sources=sources, accounts=accounts)
+        *_ours(given.pop("inventory"), given.pop("inventory_tags"), sources=sources, accounts=accounts)
     ]
     if geo:
         from vpcflow._core import Geo
 
         found.append(Geo(geo))
-    if ranges := options.pop("aws_ranges"):
+    if ranges := given.pop("aws_ranges"):
         from vpcflow._core import AwsRanges
 
         found.append(AwsRanges(ranges))
-    if lists := options.pop("threat_lists"):
+    if lists := given.pop("threat_lists"):
         from vpcflow._core import ThreatLists
 
         found.append(ThreatLists(lists))

@@ -11,7 +11,7 @@ from vpcflow._core import Format
 from vpcflow.errors import FormatError
 from vpcflow.formats import to_format
 
-__all__ = ["GroupedCommand", "ca_option", "format_option", "option"]
+__all__ = ["GroupedCommand", "ca_option", "format_option", "option", "options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -54,6 +54,17 @@ class _GroupedOption(click.Option):
 def option(*names: str, group: str, **settings: Any) -> Callable[[_Command], _Command]:
     """`click.option` for a `GroupedCommand`."""
     return click.option(*names, cls=_GroupedOption, group=group, **settings)
+
+
+def options(*several: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """All of them, in the order in which help shows them."""
+
+    def decorate(command: _Command) -> _Command:
+        for each in reversed(several):
+            command = each(command)
+        return command
+
+    return decorate
 
 
 def _convert(ctx: click.Context, param: click.Parameter, value: str | None) -> Format | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from vpcflow.cli.options import option
+from vpcflow.cli.options import option, options
 from vpcflow.cli.types import DURATION, MOMENT, NAMES
 from vpcflow.errors import ConfigError
 
@@ -33,7 +33,8 @@ _Observer = Callable[["Progress"], None]
 
 _BUCKETS, _GROUPS, _ACCESS, _RUNNING = "S3 and SQS", "CloudWatch Logs", "Access to AWS", "Running on"
 
-_OPTIONS = (
+#: Adds what sources take; `gather` makes of it what they are given.
+source_options = options(
     option("--since", type=MOMENT, group=_BUCKETS, help="Only objects from this day or time on: 2026-11-24, "
            "2026-11-24T12:30Z, or 3d for three days ago. Of CloudWatch Logs: events."),
     option("--until", type=MOMENT, group=_BUCKETS, help="Only objects before this day or time."),
@@ -72,21 +73,14 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def source_options(command: _Command) -> _Command:
-    """Adds what sources take; `gather` makes of it what they are given."""
-    for each in reversed(_OPTIONS):
-        command = each(command)
-    return command
-
-
-def gather(options: dict[str, Any]) -> SourceOptions:
+def gather(given: dict[str, Any]) -> SourceOptions:
     """The options of `source_options`, taken out of all of a command's."""
     from pathlib import Path
 
     from vpcflow.sources.base import SourceOptions
 
-    names = SourceOptions.__dataclass_fields__.keys() & options.keys()
-    taken = {name: options.pop(name) for name in names}
+    names = SourceOptions.__dataclass_fields__.keys() & given.keys()
+    taken = {name: given.pop(name) for name in names}
     if taken["checkpoint"] is not None:
         taken["checkpoint"] = Path(taken["checkpoint"])
     return SourceOptions(**taken)
@@ -98,7 +92,7 @@ def service_options(command: _Command) -> _Command:
                     help="JSON file, written anew every five seconds while the run is well.")  # fmt: skip
     metrics = option("--metrics", metavar="[HOST]:PORT", group=_RUNNING,
                      help="Serve metrics for Prometheus there. Needs vpcflow[metrics].")  # fmt: skip
-    return health(metrics(command))
+    return options(health, metrics)(command)
 
 
 @contextmanager
