@@ -27,7 +27,7 @@ from vpcflow.config import load, load_owners
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vpcflow.kibana.rule_body import Owner
+    from vpcflow.owners import Owner
 
 __all__ = ["KibanaConfig", "read"]
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from vpcflow.kibana.assets import in_space
 
 if TYPE_CHECKING:
+    from vpcflow.alerts.rules import Rule
     from vpcflow.kibana.client import Kibana
     from vpcflow.kibana.connectors import Connector
+    from vpcflow.owners import Owner
 
-__all__ = ["Alert", "Owner", "body_of"]
+__all__ = ["body_of"]
 
 #: How long after its end a record can arrive: AWS delivers to S3 within 10 minutes, then it is read.
 LATE = 900
@@ -29,64 +31,8 @@ _TOP = 5
 _THROTTLE = "1h"
 
 
-class Owner(Protocol):
-    """Whose flows: documents have the name in ``labels.owner``."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def email(self) -> str | None: ...
-
-
-class Alert(Protocol):
-    """A rule as Kibana needs to know it; `vpcflow.alerts` makes it from a file.
-
-    Attributes:
-        id: the same for good: Kibana's id is made of it.
-        level: Sigma's: ``informational``, ``low``, ``medium``, ``high``, ``critical``.
-        false_positives: what else it may be.
-        timespan: seconds that a threshold counts over.
-        window: seconds that the query needs to see, `timespan` or more.
-        groups: fields that a threshold counts by.
-        value: the column with the number that reached the threshold.
-        dashboard: the one that shows it, ``threats``.
-    """
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def level(self) -> str: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def false_positives(self) -> Sequence[str]: ...
-    @property
-    def tags(self) -> Sequence[str]: ...
-    @property
-    def timespan(self) -> int: ...
-    @property
-    def window(self) -> int: ...
-    @property
-    def groups(self) -> Sequence[str]: ...
-    @property
-    def value(self) -> str: ...
-    @property
-    def dashboard(self) -> str: ...
-
-    def esql(self, owner: str | None, *, rest: bool) -> str:
-        """The query whose rows are what is to be told of, the largest first."""
-
-    def dsl(self, owner: str | None, *, rest: bool) -> dict[str, Any] | None:
-        """Params of a rule on the query DSL: ``esQuery``, ``threshold`` … None where it can't say it."""
-
-    def kql(self, owner: str | None, *, rest: bool) -> str:
-        """The filter alone, for the dashboard."""
-
-
 def body_of(
-    alert: Alert, owner: Owner | None, connectors: Sequence[Connector], kibana: Kibana, *, rest: bool
+    alert: Rule, owner: Owner | None, connectors: Sequence[Connector], kibana: Kibana, *, rest: bool
 ) -> tuple[dict[str, Any] | None, str]:
     """The body to send, without ``enabled``; or None and why this Kibana can't have the rule."""
     name = owner.name if owner else None
@@ -111,7 +57,7 @@ def body_of(
     return body, ""
 
 
-def _esql_params(alert: Alert, owner: str | None, interval: int, *, rest: bool) -> dict[str, Any]:
+def _esql_params(alert: Rule, owner: str | None, interval: int, *, rest: bool) -> dict[str, Any]:
     # Kibana's messages take no dots in names of columns: {{source.ip}} would look for ip in source.
     dotted = {name: _plain(name) for name in (*alert.groups, alert.value) if "." in name}
     query = alert.esql(owner, rest=rest)
@@ -126,7 +72,7 @@ def _esql_params(alert: Alert, owner: str | None, interval: int, *, rest: bool) 
     }
 
 
-def _common(alert: Alert, interval: int) -> dict[str, Any]:
+def _common(alert: Rule, interval: int) -> dict[str, Any]:
     """Each run looks back over the rule's time, the time since the last run, and how late records may be."""
     return {
         "timeField": "@timestamp",
@@ -140,7 +86,7 @@ def _common(alert: Alert, interval: int) -> dict[str, Any]:
 
 
 def _action(
-    alert: Alert, owner: Owner | None, connector: Connector, kibana: Kibana, *, rest: bool
+    alert: Rule, owner: Owner | None, connector: Connector, kibana: Kibana, *, rest: bool
 ) -> dict[str, Any] | None:
     text = _message(alert, owner, kibana, rest=rest)
     subject = f"[{alert.level}] {{{{rule.name}}}}"
@@ -166,7 +112,7 @@ def _action(
     }
 
 
-def _message(alert: Alert, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
+def _message(alert: Rule, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
     """What happened, how many, where, the top five, and where to look. Kibana fills the braces."""
     lines = [
         alert.description,
@@ -180,21 +126,21 @@ def _message(alert: Alert, owner: Owner | None, kibana: Kibana, *, rest: bool) -
     return "\n".join(lines)
 
 
-def _where(alert: Alert, kibana: Kibana) -> str:
+def _where(alert: Rule, kibana: Kibana) -> str:
     """What the rows below are: a message is about all groups with ES|QL, about one with the DSL."""
     if kibana.version >= _ESQL:
         return f"The first {_TOP}, the largest first:"
     return f"{', '.join(alert.groups)} {{{{alert.id}}}}, {alert.value} {{{{context.value}}}}. Some of them:"
 
 
-def _row(alert: Alert, kibana: Kibana) -> str:
+def _row(alert: Rule, kibana: Kibana) -> str:
     """A row of ES|QL with its number, or a document of the DSL."""
     if kibana.version >= _ESQL:
         return ", ".join(f"{name} {{{{_source.{_plain(name)}}}}}" for name in (*alert.groups, alert.value))
     return ", ".join(f"{name} {{{{_source.{name}}}}}" for name in ("@timestamp", *alert.groups))
 
 
-def _document(alert: Alert, owner: Owner | None) -> dict[str, Any]:
+def _document(alert: Rule, owner: Owner | None) -> dict[str, Any]:
     document = {
         "@timestamp": "{{date}}",
         "event.kind": "alert",
@@ -208,7 +154,7 @@ def _document(alert: Alert, owner: Owner | None) -> dict[str, Any]:
     return document | ({"labels.owner": owner.name} if owner else {})
 
 
-def _link(alert: Alert, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
+def _link(alert: Rule, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
     """The dashboard below Kibana's own URL, filtered, over the time that the rule looks at."""
     space = "" if kibana.space == "default" else f"/s/{quote(kibana.space)}"
     board = in_space(f"vpcflow-{alert.dashboard}", kibana.space)

@@ -14,11 +14,13 @@ from urllib.parse import quote
 
 from vpcflow.errors import SinkError
 from vpcflow.kibana.changes import Change, Section, contains, differences, digest
-from vpcflow.kibana.rule_body import Alert, Owner, body_of
+from vpcflow.kibana.rule_body import body_of
 
 if TYPE_CHECKING:
+    from vpcflow.alerts.rules import Rule
     from vpcflow.kibana.client import Kibana
     from vpcflow.kibana.connectors import Connector
+    from vpcflow.owners import Owner
 
 __all__ = ["apply", "prepare", "prepare_removal"]
 
@@ -29,7 +31,7 @@ _PAGE = 100
 
 def prepare(
     kibana: Kibana,
-    alerts: Iterable[Alert],
+    alerts: Iterable[Rule],
     owners: Sequence[Owner] | None,
     connectors: Sequence[Connector],
     *,

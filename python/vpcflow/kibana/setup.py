@@ -16,9 +16,10 @@ from vpcflow.kibana.changes import Section
 from vpcflow.kibana.client import NEWEST, ForbiddenError
 
 if TYPE_CHECKING:
+    from vpcflow.alerts.rules import Rule
     from vpcflow.kibana.client import Kibana
     from vpcflow.kibana.connectors import Connector
-    from vpcflow.kibana.rule_body import Alert, Owner
+    from vpcflow.owners import Owner
 
 __all__ = ["PARTS", "Wishes", "apply", "prepare"]
 
@@ -43,7 +44,7 @@ class Wishes:
 
     parts: tuple[str, ...] = PARTS
     connectors: Sequence[Connector] = ()
-    alerts: Sequence[Alert] = ()
+    alerts: Sequence[Rule] = ()
     owners: Sequence[Owner] | None = None
     keep_edits: bool = False
     remove: bool = False

@@ -16,7 +16,10 @@ from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Group, Having, Metric, Period, Query
 
-__all__ = ["Answer", "Engine", "Step", "answer", "seconds"]
+__all__ = ["PRECISION", "Answer", "Engine", "Step", "answer", "seconds"]
+
+#: The most that Elasticsearch takes: up to as many different values are counted exactly.
+PRECISION = 40_000
 
 #: As many buckets as ``auto`` gives at most.
 _BUCKETS = 120

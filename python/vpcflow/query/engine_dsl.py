@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from vpcflow.query.answer import Engine, Step
+from vpcflow.query.answer import PRECISION, Engine, Step
 from vpcflow.query.dsl import compile_filter
 from vpcflow.query.fields import kind
 from vpcflow.query.model import Having, Metric
@@ -22,7 +22,6 @@ __all__ = ["compile_step", "engine"]
 
 #: Groups a request. A server refuses over 65,536 buckets in one answer; those of shares count too.
 _PAGE = 5_000
-PRECISION = 40_000
 _OPERATORS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 

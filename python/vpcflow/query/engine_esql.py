@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from vpcflow.query.answer import Engine, Step
+from vpcflow.query.answer import PRECISION, Engine, Step
 from vpcflow.query.esql import compile_filter, name, text
 from vpcflow.query.model import Metric
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from vpcflow.elastic.reader import Reader
 
 __all__ = ["compile_step", "engine"]
-
-#: The most that Elasticsearch takes; up to as many different values are counted exactly.
-PRECISION = 40_000
 
 
 def engine(reader: Reader, index: str = "logs-aws.vpcflow-*") -> Engine:

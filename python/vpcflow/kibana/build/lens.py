@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vpcflow.kibana.build.charts import CHARTS, LAYER
-from vpcflow.kibana.build.columns import Layer, layer
+from vpcflow.kibana.build.columns import Layer, histogram, layer
 from vpcflow.kibana.build.panels import Panel
 from vpcflow.query import kql
 
@@ -61,16 +61,7 @@ def attributes(panel: Panel, description: str) -> dict[str, Any]:
 
 def _lag() -> Layer:
     """The one panel on a number that no document holds."""
-    time = {
-        "label": "@timestamp",
-        "dataType": "date",
-        "isBucketed": True,
-        "scale": "interval",
-        "operationType": "date_histogram",
-        "sourceField": "@timestamp",
-        "params": {"interval": "auto", "includeEmptyRows": True, "dropPartials": False},
-    }
-    shown = Layer({"time": time}, time="time")
+    shown = Layer({"time": histogram("auto")}, time="time")
     for percent, label in ((50, "Median"), (95, "95th percentile")):
         name = f"percentile-{percent}"
         shown.metrics.append(name)
