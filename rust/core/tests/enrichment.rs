@@ -1,13 +1,15 @@
 //! What enrichers say is in the documents as the rules of precedence have it, and every encoder says the same of it.
 
+mod common;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::{Map, Value as Json, json};
-use vpcflow_core::ecs::{self, Type, Value};
+use serde_json::{Value as Json, json};
+use vpcflow_core::ecs::{self, Type};
 use vpcflow_core::enrich::{Answer, Asked, Declared, Enricher, Enrichment, Interface, Key, Knowledge, Said};
 use vpcflow_core::{Batch, Options, Reader, Source};
 
@@ -130,28 +132,6 @@ fn read(lines: &[String]) -> Batch {
     chunk.parse().expect("unreadable lines are documents")
 }
 
-/// The documents in their plain form.
-fn documents(batch: &Batch) -> Vec<Json> {
-    let mut documents = vec![Json::Object(Map::new()); batch.len()];
-    batch.visit(&ecs::Options::default(), |row, _, path, value| {
-        let mut place = &mut documents[row];
-        for key in path.split('.') {
-            let object = place.as_object_mut().expect("an object");
-            place = object.entry(key).or_insert_with(|| Json::Object(Map::new()));
-        }
-        assert_eq!(*place, json!({}), "{path} is there twice");
-        *place = match value {
-            Value::Absent => Json::Null,
-            Value::Text(text) => text.into(),
-            Value::Int(number) => number.into(),
-            Value::Float(number) => number.into(),
-            Value::Bool(truth) => truth.into(),
-            Value::List(texts) => texts.into_iter().map(|text| Json::from(text.into_owned())).collect(),
-        };
-    });
-    documents
-}
-
 fn records() -> impl Strategy<Value = Vec<String>> {
     let good = (select(&INTERFACES), select(&ADDRESSES), select(&ADDRESSES))
         .prop_map(|(interface, from, to)| format!("123456789010 {interface} {from} {to}"));
@@ -168,7 +148,7 @@ proptest! {
         for lines in &batches {
             let mut batch = read(lines);
             enrichment.add(&mut batch);
-            let plain = documents(&batch);
+            let plain = common::documents(&batch, &ecs::Options::default());
             let mut written = Vec::new();
             batch.write_ndjson(&ecs::Options::default(), &mut written).expect("memory takes it");
             let written = String::from_utf8(written).expect("it is text");
@@ -185,7 +165,7 @@ proptest! {
         let mut batch = read(&lines);
         enrichment.add(&mut batch);
         let bad: Vec<_> = batch.errors().iter().map(|error| error.line as usize - 2).collect();
-        for (row, (line, document)) in lines.iter().zip(documents(&batch)).enumerate() {
+        for (row, (line, document)) in lines.iter().zip(common::documents(&batch, &ecs::Options::default())).enumerate() {
             let [account, interface, from, to] = line.split(' ').collect::<Vec<_>>().try_into().expect("four");
             if bad.contains(&row) {
                 prop_assert_eq!(document.pointer("/labels"), None);

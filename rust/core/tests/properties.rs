@@ -1,13 +1,15 @@
 //! What holds for every record: written and read back it is the same, and every encoder says the same of it.
 
+mod common;
+
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use serde_json::{Map, Value as Json};
-use vpcflow_core::ecs::{self, Ids, Value};
+use serde_json::Value as Json;
+use vpcflow_core::ecs::{self, Ids};
 use vpcflow_core::enrich::{Enrichment, Geo};
 use vpcflow_core::{Batch, Chunk, Field, Kind, Name, Options, Reader, Source, parse};
 
@@ -60,26 +62,6 @@ static GEO: LazyLock<Enrichment> = LazyLock::new(|| {
     Enrichment::new(vec![Arc::new(geo)]).expect("its fields are good")
 });
 
-/// The documents as `serde_json` writes them: the oracle of the JSON writer.
-fn documents(batch: &Batch, options: &ecs::Options) -> Vec<Json> {
-    let mut documents = vec![Json::Object(Map::new()); batch.len()];
-    batch.visit(options, |row, _, path, value| {
-        let mut place = &mut documents[row];
-        for key in path.split('.') {
-            place = place.as_object_mut().expect("an object").entry(key).or_insert_with(|| Json::Object(Map::new()));
-        }
-        *place = match value {
-            Value::Absent => Json::Null,
-            Value::Text(text) => text.into(),
-            Value::Int(number) => number.into(),
-            Value::Float(number) => number.into(),
-            Value::Bool(truth) => truth.into(),
-            Value::List(texts) => texts.into_iter().map(|text| Json::from(text.into_owned())).collect(),
-        };
-    });
-    documents
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -101,7 +83,7 @@ proptest! {
         let mut ndjson = Vec::new();
         batch.write_ndjson(&options, &mut ndjson).expect("memory takes it");
         let mut oracle = Vec::new();
-        for document in documents(&batch, &options) {
+        for document in common::documents(&batch, &options) {
             serde_json::to_writer(&mut oracle, &document).expect("it is JSON");
             oracle.push(b'\n');
         }
@@ -116,7 +98,7 @@ proptest! {
         let mut ndjson = Vec::new();
         batch.write_ndjson(&options, &mut ndjson).expect("memory takes it");
         let mut oracle = String::new();
-        for document in documents(&batch, &options) {
+        for document in common::documents(&batch, &options) {
             let _ = writeln!(oracle, "{document}");
         }
         prop_assert_eq!(String::from_utf8(ndjson), Ok(oracle));
@@ -178,7 +160,7 @@ mod arrow {
             let rows = vpcflow_core::arrow::record_batch(&batch);
             for (field, array) in rows.schema().fields().iter().zip(rows.columns()) {
                 array.to_data().validate_full().expect("a valid array");
-                for (row, document) in documents(&batch, &ecs::Options::default()).iter().enumerate() {
+                for (row, document) in common::documents(&batch, &ecs::Options::default()).iter().enumerate() {
                     let expected = field.name().split('.').try_fold(document, |place, key| place.get(key));
                     let found = json(array, row);
                     prop_assert_eq!(found.as_ref(), expected, "{} of row {}", field.name(), row);
