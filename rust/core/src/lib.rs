@@ -28,6 +28,7 @@ mod explain;
 mod field;
 mod format;
 mod layouts;
+mod ranges;
 mod time;
 mod token;
 

@@ -9,26 +9,28 @@ use std::net::IpAddr;
 
 /// A part of one of the two families, first and last address included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Range {
+pub(crate) enum Range {
     V4(u32, u32),
     V6(u128, u128),
 }
 
 impl Range {
     /// Reads an address, a network (`192.0.2.0/24`) or a range (`192.0.2.0-192.0.2.9`). The error is a reason, such as
-    /// `"10.0.0.1/8": the network of that length is 10.0.0.0/8`. IPv4 that is mapped into IPv6 is IPv4.
-    pub(super) fn parse(text: &str) -> Result<Range, String> {
-        let wrong = |reason: &str| format!("{text:?} {reason}");
-        let address = |part: &str| {
-            part.trim().parse::<IpAddr>().map_err(|_| wrong("is no address, network (CIDR) or range of addresses"))
-        };
+    /// `"10.0.0.1/8" is no network of that length; 10.0.0.0/8 is`.
+    pub(crate) fn parse(text: &str) -> Result<Range, String> {
+        Range::read(text).map_err(|wrong| format!("{text:?} {wrong}"))
+    }
+
+    /// The same. IPv4 that is mapped into IPv6 is IPv4.
+    pub(crate) fn read(text: &str) -> Result<Range, Wrong> {
+        let address = |part: &str| part.trim().parse::<IpAddr>().map_err(|_| Wrong::Text);
         if let Some((first, last)) = text.split_once('-') {
             let (first, last) = (address(first)?.to_canonical(), address(last)?.to_canonical());
             return match (first, last) {
                 (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => Ok(Range::V4(first.into(), last.into())),
                 (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => Ok(Range::V6(first.into(), last.into())),
-                (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => Err(wrong("ends before it starts")),
-                _ => Err(wrong("is of IPv4 and of IPv6")),
+                (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => Err(Wrong::Backwards),
+                _ => Err(Wrong::Families),
             };
         }
         let (base, length) = text.split_once('/').map_or((text, None), |(base, length)| (base, Some(length)));
@@ -37,12 +39,10 @@ impl Range {
         let length = match length {
             None => bits,
             // `+24` would be a number to Rust.
-            Some(length) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => length
-                .parse()
-                .ok()
-                .filter(|&length| length <= bits)
-                .ok_or_else(|| wrong(&format!("is longer than /{bits}")))?,
-            Some(_) => return Err(wrong("has no prefix length behind its /")),
+            Some(length) if !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit()) => {
+                length.parse().ok().filter(|&length| length <= bits).ok_or(Wrong::Long(bits))?
+            }
+            Some(_) => return Err(Wrong::NoLength(bits)),
         };
         let (base, length) = match base.to_canonical() {
             v4 @ IpAddr::V4(_) if base.is_ipv6() && length >= 96 => (v4, length - 96),
@@ -61,16 +61,32 @@ impl Range {
                 (Range::V6(first, first | host), std::net::Ipv6Addr::from(first).into())
             }
         };
-        if network != base {
-            return Err(wrong(&format!("is no network of that length; {network}/{length} is")));
-        }
-        Ok(range)
+        if network == base { Ok(range) } else { Err(Wrong::Host(network, length)) }
     }
 
     /// Whether it is the whole of its family.
-    pub(super) fn is_everything(self) -> bool {
+    pub(crate) fn is_everything(self) -> bool {
         self == Range::V4(0, u32::MAX) || self == Range::V6(0, u128::MAX)
     }
+}
+
+/// Why a text is no range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Wrong {
+    #[error("is no address, network (CIDR) or range of addresses")]
+    Text,
+    #[error("ends before it starts")]
+    Backwards,
+    #[error("is of IPv4 and of IPv6")]
+    Families,
+    /// With the bits that the address has.
+    #[error("is longer than /{0}")]
+    Long(u32),
+    #[error("has no prefix length behind its /")]
+    NoLength(u32),
+    /// With the network that it is in, and its length.
+    #[error("is no network of that length; {0}/{1} is")]
+    Host(IpAddr, u32),
 }
 
 /// Bits of an address.
@@ -102,21 +118,21 @@ const NONE: u32 = u32::MAX;
 
 /// Ranges, and what each stands for.
 #[derive(Debug, Default)]
-pub(super) struct Builder {
+pub(crate) struct Builder {
     v4: Vec<(u32, u32, u32)>,
     v6: Vec<(u128, u128, u32)>,
 }
 
 impl Builder {
     /// Adds a range. Of two that are as large, the one of the lower value counts. `value` is less than [`u32::MAX`].
-    pub(super) fn add(&mut self, range: Range, value: u32) {
+    pub(crate) fn add(&mut self, range: Range, value: u32) {
         match range {
             Range::V4(first, last) => self.v4.push((first, last, value)),
             Range::V6(first, last) => self.v6.push((first, last, value)),
         }
     }
 
-    pub(super) fn finish(self) -> Ranges {
+    pub(crate) fn finish(self) -> Ranges {
         let v4 = segments(self.v4);
         let mut jump = Vec::with_capacity((1 << 16) + 1);
         let mut at = 0;
@@ -190,7 +206,7 @@ fn segments<T: Bits>(mut ranges: Vec<(T, T, u32)>) -> Segments<T> {
 
 /// Ranges, ready to be looked into.
 #[derive(Debug, Default)]
-pub(super) struct Ranges {
+pub(crate) struct Ranges {
     v4: Segments<u32>,
     /// For each value of the upper 16 bits, how many segments begin before it; and all of them.
     jump: Vec<u32>,
@@ -199,7 +215,7 @@ pub(super) struct Ranges {
 
 impl Ranges {
     /// What stands for an address.
-    pub(super) fn find(&self, address: IpAddr) -> Option<u32> {
+    pub(crate) fn find(&self, address: IpAddr) -> Option<u32> {
         match address.to_canonical() {
             IpAddr::V4(address) => {
                 let bits = address.to_bits();

@@ -3,98 +3,47 @@
 use std::net::IpAddr;
 
 use crate::error::{Error, Result};
+use crate::ranges::{Builder, Range, Ranges, Wrong};
 
 /// RFC 1918 and RFC 4193: what Elasticsearch's `network_direction` processor calls `private`.
 const PRIVATE: &[&str] = &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
 
-/// Networks as ranges of addresses, in order and apart from each other.
-#[derive(Debug, Default)]
-pub(super) struct Networks {
-    v4: Vec<(u32, u32)>,
-    v6: Vec<(u128, u128)>,
-}
+/// Networks of both families.
+#[derive(Debug)]
+pub(super) struct Networks(Ranges);
 
 impl Networks {
     /// Reads CIDRs, addresses, and `private`.
     pub(super) fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Networks> {
-        let mut networks = Networks::default();
+        let mut networks = Builder::default();
         for name in names {
-            if name == "private" {
-                for private in PRIVATE {
-                    networks.add(private)?;
-                }
-            } else {
-                networks.add(name)?;
+            for cidr in if name == "private" { PRIVATE } else { std::slice::from_ref(&name) } {
+                networks.add(network(cidr)?, 0);
             }
         }
-        networks.v4 = joined(networks.v4);
-        networks.v6 = joined(networks.v6);
-        Ok(networks)
-    }
-
-    fn add(&mut self, cidr: &str) -> Result<()> {
-        let wrong = |why: String| Error::Format(format!("{cidr:?} is no network: {why}"));
-        let (address, bits) = cidr.split_once('/').map_or((cidr, None), |(address, bits)| (address, Some(bits)));
-        let Ok(address) = address.parse::<IpAddr>() else {
-            return Err(wrong("it looks like 10.0.0.0/8 or 2001:db8::/32, or is private".into()));
-        };
-        let width: u32 = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => width,
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|&bits| bits <= width && !text.starts_with('+'))
-                .ok_or_else(|| wrong(format!("behind the / stands a number from 0 to {width}")))?,
-        };
-        let meant = |first: &dyn std::fmt::Display| {
-            wrong(format!("the address has bits behind the first {bits}; {first}/{bits} is the network that it is in"))
-        };
-        match address {
-            IpAddr::V4(address) => {
-                let hosts = u32::MAX.checked_shr(bits).unwrap_or(0);
-                let first = address.to_bits() & !hosts;
-                if first != address.to_bits() {
-                    return Err(meant(&std::net::Ipv4Addr::from_bits(first)));
-                }
-                self.v4.push((first, first | hosts));
-            }
-            IpAddr::V6(address) => {
-                let hosts = u128::MAX.checked_shr(bits).unwrap_or(0);
-                let first = address.to_bits() & !hosts;
-                if first != address.to_bits() {
-                    return Err(meant(&std::net::Ipv6Addr::from_bits(first)));
-                }
-                self.v6.push((first, first | hosts));
-            }
-        }
-        Ok(())
+        Ok(Networks(networks.finish()))
     }
 
     /// Whether an address is in one of them. IPv6 addresses that hold an IPv4 one count as that.
     pub(super) fn contain(&self, address: IpAddr) -> bool {
-        match address.to_canonical() {
-            IpAddr::V4(address) => within(&self.v4, address.to_bits()),
-            IpAddr::V6(address) => within(&self.v6, address.to_bits()),
-        }
+        self.0.find(address).is_some()
     }
 }
 
-fn joined<A: Ord + Copy>(mut ranges: Vec<(A, A)>) -> Vec<(A, A)> {
-    ranges.sort_unstable();
-    let mut apart: Vec<(A, A)> = Vec::new();
-    for (first, last) in ranges {
-        match apart.last_mut() {
-            Some((_, end)) if first <= *end => *end = last.max(*end),
-            _ => apart.push((first, last)),
-        }
-    }
-    apart
-}
-
-fn within<A: Ord + Copy>(ranges: &[(A, A)], address: A) -> bool {
-    let after = ranges.partition_point(|&(first, _)| first <= address);
-    after > 0 && address <= ranges[after - 1].1
+fn network(cidr: &str) -> Result<Range> {
+    // A range from one address to another is no network.
+    let strange = |letter: char| letter == '-' || letter.is_whitespace();
+    let read = if cidr.contains(strange) { Err(Wrong::Text) } else { Range::read(cidr) };
+    read.map_err(|wrong| {
+        let why = match wrong {
+            Wrong::Long(bits) | Wrong::NoLength(bits) => format!("behind the / stands a number from 0 to {bits}"),
+            Wrong::Host(network, bits) => {
+                format!("the address has bits behind the first {bits}; {network}/{bits} is the network that it is in")
+            }
+            _ => "it looks like 10.0.0.0/8 or 2001:db8::/32, or is private".into(),
+        };
+        Error::Format(format!("{cidr:?} is no network: {why}"))
+    })
 }
 
 #[cfg(test)]

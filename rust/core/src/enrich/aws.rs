@@ -10,11 +10,11 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
-use super::ranges::{Builder, Range, Ranges};
 use super::watched::{Watched, read};
 use super::{Answer, Asked, Declared, Enricher, Key, Knowledge, Said};
 use crate::ecs::Type;
 use crate::error::{Error, Result};
+use crate::ranges::{Builder, Range, Ranges};
 
 /// What it says of an address, below `source` and `destination`.
 pub const FIELDS: [(&str, Type); 2] = [("cloud.region", Type::Keyword), ("cloud.service.name", Type::Keyword)];

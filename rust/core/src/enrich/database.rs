@@ -10,9 +10,9 @@ use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
 use super::geo::{About, Place};
-use super::ranges::{Builder, Range, Ranges};
 use super::tree::Tree;
 use crate::error::{Error, Result, system_text};
+use crate::ranges::{Builder, Range, Ranges};
 
 pub(super) enum Database {
     Mmdb(Box<Reader<Bytes>>, Tree),

@@ -7,7 +7,6 @@ mod cache;
 mod database;
 mod fields;
 mod geo;
-mod ranges;
 mod special;
 mod threat;
 mod tree;

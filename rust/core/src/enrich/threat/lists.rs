@@ -2,11 +2,11 @@
 
 use rustc_hash::FxHashMap;
 
-use super::super::ranges::{Builder, Range, Ranges};
 use super::super::watched::read;
 use super::details::Details;
 use super::{Feed, stix, table};
 use crate::error::{Error, Result};
+use crate::ranges::{Builder, Range, Ranges};
 
 /// How many broken lines an error names.
 const NAMED: usize = 10;
