@@ -1,6 +1,6 @@
 """``python -m vpcflow`` is the same as ``vpcflow``."""
 
-from vpcflow.cli import main
+from vpcflow.cli import run
 
 if __name__ == "__main__":
-    main(prog_name="vpcflow")
+    run()

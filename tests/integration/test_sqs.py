@@ -219,7 +219,8 @@ def test_a_message_stays_until_all_of_its_objects_are_stored(s3, queue, source, 
     assert (queue.left(), rows(tmp_path / "store")) == ((0, 0), 4)
 
 
-def test_a_message_stays_when_the_target_takes_nothing(s3, queue, source, tmp_path):
+def test_a_message_stays_when_the_target_takes_nothing(aws: Moto, s3, source, tmp_path):
+    queue = Queue(aws, VisibilityTimeout="60")
     put(s3, "a.log.gz")
     queue.notice("a.log.gz")
     store = tmp_path / "store"

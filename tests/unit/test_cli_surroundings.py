@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from flowlogs import (
     ACCEPT,
@@ -25,6 +27,7 @@ from flowlogs import (
     vpcflow,
     write,
 )
+from vpcflow.cli import main
 
 
 def test_a_full_disk_on_standard_output(tmp_path: Path) -> None:
@@ -181,3 +184,13 @@ def wait_for(condition: object) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it never came to that"
         time.sleep(0.02)
+
+
+def test_a_program_with_threads_of_its_own_outlives_a_command_that_fails() -> None:
+    """Tests run commands so; the command line alone may end a process under its threads."""
+    done = threading.Event()
+    threading.Thread(target=done.wait).start()
+    try:
+        assert CliRunner().invoke(main, ["index", "logs", "--geo", "nowhere.mmdb"]).exit_code == 2
+    finally:
+        done.set()

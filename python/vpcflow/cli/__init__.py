@@ -13,7 +13,7 @@ import click
 from vpcflow import __version__
 from vpcflow.errors import ConfigError, VpcflowError
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 # Where each command is and what the overview says of it: `vpcflow --help` loads none of them.
 _COMMANDS = {
@@ -88,11 +88,27 @@ def _discard_output() -> None:
 def _end(message: str | None, code: int) -> NoReturn:
     if message is not None:
         click.echo(message, err=True)
-    if threading.active_count() > 1:
-        # A thread hangs in a read, of a pipe that stays silent, say: Python's way out could wait for it.
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    raise _Ended(code)
+
+
+class _Ended(SystemExit):
+    """An end by an error, when threads may still be at work."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def run() -> None:
+    """The program `vpcflow`."""
+    try:
+        main(prog_name="vpcflow")
+    except _Ended as end:
+        if threading.active_count() > 1:
+            # A thread hangs in a read, of a pipe that stays silent, say: Python's way out could wait for it.
+            sys.stderr.flush()
+            os._exit(end.status)
+        raise
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
