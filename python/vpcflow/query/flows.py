@@ -1,0 +1,70 @@
+"""Who answers a query: a Parquet store, or an Elasticsearch."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vpcflow.query.answer import Engine, Step
+
+__all__ = ["open_flows"]
+
+#: So many rows ES|QL gives at once.
+_MOST = 10_000
+
+
+@contextmanager
+def open_flows(
+    target: str | os.PathLike[str], *, namespace: str | None = None, ca: str | os.PathLike[str] | None = None
+) -> Iterator[Engine]:
+    """An engine for `vpcflow.query.answer.answer`.
+
+    Args:
+        target: folder of a Parquet store; ``https://host:9200``, or ``cloud:`` and a Cloud ID, is
+            Elasticsearch.
+        namespace: of the data stream in Elasticsearch; None is all of them.
+        ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
+            system's.
+
+    Raises:
+        ConfigError: there is no store, nothing is in it, or the URL, certificate or credentials won't do.
+        SinkError: Elasticsearch can't be reached.
+    """
+    text = os.fspath(target)
+    if not re.match(r"(?i:https?://)|cloud:", text):
+        from vpcflow.query import engine_sql
+        from vpcflow.query.store import connect
+
+        with connect(text) as connection:
+            yield engine_sql.engine(connection)
+        return
+    with _elasticsearch(text, namespace, ca) as engine:
+        yield engine
+
+
+@contextmanager
+def _elasticsearch(url: str, namespace: str | None, ca: str | os.PathLike[str] | None) -> Iterator[Engine]:
+    """The first few groups come from ES|QL, which ranks them; all of them from the DSL, which pages."""
+    from vpcflow.elastic.client import connect, public_url
+    from vpcflow.elastic.reader import Reader
+    from vpcflow.elastic.template import DATASET, data_stream
+    from vpcflow.query import engine_dsl, engine_esql
+
+    index = f"logs-{DATASET}-*" if namespace is None else data_stream(namespace)
+    with Reader(url, ca=ca) as reader, connect(url, ca=ca) as client:
+        first = engine_esql.engine(reader, index)
+        every = engine_dsl.engine(client, public_url(url), index)
+        has_esql = _version(client.info()["version"]["number"]) >= (8, 11)
+
+        def ask(step: Step) -> list[tuple[object, ...]]:
+            few = step.limit is not None and step.limit < _MOST
+            return first(step) if few and has_esql else every(step)
+
+        yield ask
+
+
+def _version(number: str) -> tuple[int, int]:
+    major, minor, *_ = number.split(".")
+    return int(major), int(minor)

@@ -1,0 +1,41 @@
+"""One call opens a store or an Elasticsearch, and both say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import vpcflow
+from unit.flowlogs import many
+from vpcflow.elastic.template import data_stream
+from vpcflow.query.answer import answer
+from vpcflow.query.flows import open_flows
+from vpcflow.query.model import Query
+
+TOP = {"group_by": ["source.ip"], "metrics": [{"count": "flows"}], "limit": 3}
+EVERY = {"group_by": ["source.ip", "destination.port"], "metrics": [{"sum": "network.bytes", "as": "bytes"}]}
+
+
+def test_a_store_and_elasticsearch_say_the_same(
+    elasticsearch_url, es, namespace: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(many(2_000))
+    store = tmp_path / "store"
+    vpcflow.index(log, to=store)
+    vpcflow.index(log, to=elasticsearch_url, namespace=namespace)
+    es.indices.refresh(index=data_stream(namespace))
+    for form in (TOP, EVERY):
+        query = Query.parse(form)
+        answers = []
+        for target in (store, elasticsearch_url):
+            with open_flows(target, namespace=namespace) as engine:
+                answers.append(answer(query, engine).rows)
+        assert answers[0] == answers[1]
+        assert answers[0]
+
+
+def test_a_store_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(vpcflow.ConfigError, match="no store is there"), open_flows(tmp_path / "none"):
+        pass
