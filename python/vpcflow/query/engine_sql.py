@@ -23,9 +23,9 @@ def engine(connection: duckdb.DuckDBPyConnection) -> Engine:
     columns = frozenset(str(row[0]) for row in described)
 
     def ask(step: Step) -> list[tuple[Any, ...]]:
-        from vpcflow.query.rows import run
+        from vpcflow.query.rows import values
 
-        rows = run(connection, compile_step(step, columns)).rows
+        rows = values(connection, compile_step(step, columns))
         dates = _dates(step)
         return [tuple(_date(value) if at in dates else value for at, value in enumerate(row)) for row in rows]
 

@@ -1,0 +1,120 @@
+"""`vpcflow diagnose`: why flows were refused, and which rule would let them through."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from vpcflow.cli.options import ca_option
+from vpcflow.cli.types import DURATION, MOMENT, NAMES
+from vpcflow.errors import ConfigError
+from vpcflow.sinks import DEFAULT_TARGET
+
+if TYPE_CHECKING:
+    from vpcflow.query.answer import Engine
+    from vpcflow.query.model import Period
+
+__all__ = ["diagnose"]
+
+_FORMATS = ["table", "json", "terraform", "cli"]
+
+
+@click.command(short_help="Explain refused flows, and check the rules of security groups.")
+@click.option(
+    "--from",
+    "target",
+    metavar="TARGET",
+    default=DEFAULT_TARGET,
+    show_default=True,
+    help="Folder of a Parquet store, or https://host:9200 for Elasticsearch.",
+)
+@click.option(
+    "--last",
+    type=DURATION,
+    metavar="DURATION",
+    help="How long a time, up to the newest flow: 7d, 12h. [default: 7d]",
+)
+@click.option("--since", type=MOMENT, metavar="TIME", help="From this time on, in place of --last.")
+@click.option("--until", type=MOMENT, metavar="TIME", help="Before this time. [default: the newest flow]")
+@click.option(
+    "--interface",
+    "interfaces",
+    multiple=True,
+    type=NAMES,
+    metavar="ENI",
+    help="Refusals at this interface alone. Can be repeated.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="So many refusals, the largest first.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="table",
+    show_default=True,
+    help="terraform and cli are the rules to add, for review.",
+)
+@click.option("--namespace", metavar="NAME", help="Elasticsearch: of the data stream. [default: all]")
+@ca_option
+def diagnose(
+    *,
+    target: str,
+    last: float | None,
+    since: float | None,
+    until: float | None,
+    interfaces: tuple[tuple[str, ...], ...],
+    limit: int,
+    form: str,
+    namespace: str | None,
+    ca: str | None,
+) -> None:
+    """Explain refused flows: what most likely refused each, how sure that is, and the smallest rule for it.
+
+    Exit code: 0 whether or not something is found, 1 when Elasticsearch or AWS did not answer, 2 when it
+    can't work as given.
+    """
+    from vpcflow.cli.diagnose_report import show
+    from vpcflow.cli.output import open_output
+    from vpcflow.diagnose import diagnose as judge
+    from vpcflow.diagnose.output import as_cli, as_json, as_terraform
+    from vpcflow.query.flows import open_flows
+
+    if last is not None and since is not None:
+        raise ConfigError("--last and --since both say when to begin: give one of them")
+    with open_flows(target, namespace=namespace, ca=ca) as engine:
+        period = _period(engine, last, since, until)
+        found = judge(
+            engine,
+            period,
+            interfaces=[it for several in interfaces for it in several],
+            most=max(100, limit * 5),
+        )
+    texts = {"json": as_json, "terraform": as_terraform, "cli": as_cli}
+    with open_output(None) as file:
+        if form == "table":
+            show(found, limit, file)
+        else:
+            file.write(texts[form](found, limit).encode(errors="surrogatepass"))
+
+
+def _period(engine: Engine, last: float | None, since: float | None, until: float | None) -> Period:
+    """By default the week before the newest flow: a store of old logs has something to say too."""
+    from vpcflow.diagnose.flows import newest
+    from vpcflow.query.model import Period
+
+    last_flow = None if until is not None else newest(engine) or datetime.now(UTC)
+    end = last_flow or datetime.fromtimestamp(until or 0, UTC)
+    start = end - timedelta(seconds=7 * 86400 if last is None else last)
+    if since is not None:
+        start = datetime.fromtimestamp(since, UTC)
+    if start >= end:
+        raise ConfigError(f"nothing is between {start:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M} (UTC)")
+    return Period(start, end)
