@@ -7,10 +7,11 @@ from typing import IO, TYPE_CHECKING
 
 from vpcflow.cli.output import count, print_table, printable
 from vpcflow.diagnose.model import AclEntry, Kind, Proposal, Span, Verdict
-from vpcflow.diagnose.words import lasted, moment, rule, service
+from vpcflow.diagnose.words import lasted, moment, rule, service, service_name
 
 if TYPE_CHECKING:
     from vpcflow.diagnose import Diagnosis
+    from vpcflow.diagnose.usage import Usage
 
 __all__ = ["show"]
 
@@ -28,7 +29,9 @@ _LIKELY: dict[Kind, str] = {
     "scan": "a scan",
 }
 _REASONS = {"BPA": "BPA (Block Public Access)", "EC": "EC (encryption controls)"}
-_RIGHT = ("flows", "hosts", "ports", "peers", "")
+#: Services of a rule, at most.
+_SHOWN = 5
+_RIGHT = ("flows", "interfaces", "hosts", "ports", "peers", "")
 
 
 def show(found: Diagnosis, limit: int, file: IO[bytes]) -> None:
@@ -63,8 +66,36 @@ def show(found: Diagnosis, limit: int, file: IO[bytes]) -> None:
         _say(file, "\nRefused, and nothing to do:")
         _verdicts(found.harmless[:limit], file, rules=False)
         _more(len(found.harmless) - limit, "of these", file)
+    if found.usage is not None:
+        _usage(found.usage, limit, file)
     for note in found.notes:
         _say(file, f"\nNote: {note}")
+
+
+def _usage(found: Usage, limit: int, file: IO[bytes]) -> None:
+    if found.too_wide:
+        _say(file, "\nRules far wider than what they carry:")
+        headings = ("group", "rule", "used by", "for", "narrower")
+        rows = [
+            (
+                it.rule.group or "",
+                rule(it.rule),
+                f"{it.hosts:,} address{'es' if it.hosts != 1 else ''}",
+                ", ".join(service_name(*one) for one in it.services[:_SHOWN]),
+                "\n".join(rule(one) for one in it.instead),
+            )
+            for it in found.too_wide[:limit]
+        ]
+        _table(headings, rows, file)
+        _more(len(found.too_wide) - limit, "rule", file)
+    if found.unused:
+        _say(file, f"\nRules that no flow used since {moment(found.since)} UTC:")
+        shown = found.unused[:limit]
+        idle = [
+            (it.rule.group or "", rule(it.rule), it.rule.description, f"{it.interfaces:,}") for it in shown
+        ]
+        _table(("group", "rule", "description", "interfaces"), idle, file)
+        _more(len(found.unused) - limit, "rule", file)
 
 
 def _verdicts(verdicts: Sequence[Verdict], file: IO[bytes], *, rules: bool) -> None:
@@ -121,5 +152,5 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], file: IO[byte
     for heading in headings:
         table.add_column(heading, justify="right" if heading in _RIGHT else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
     print_table(table, file=file)

@@ -19,6 +19,8 @@ PRIVATE = (
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7",
     "fe80::/10",
 )  # fmt: skip
+#: Bits of an IPv6 address within a VPC, which gets a /56.
+_VPC = 128 - 56
 _PRIVATE = tuple(map(ip_network, PRIVATE))
 
 
@@ -76,10 +78,14 @@ class Surroundings:
         """Whose address it is."""
         return self.inventory.at(address) if self.inventory is not None else None
 
-    def outside(self, address: str) -> bool:
-        """Whether an address is somebody's on the internet."""
-        found = ip_address(address)
-        return not any(found in network for network in _PRIVATE) and self.at(address) is None
+    def outside(self, address: str, own: str) -> bool:
+        """Whether an address is somebody's on the internet, as an interface with an address of ours sees it.
+
+        IPv6 addresses are all public: what shares a VPC's network is ours.
+        """
+        found, ours = ip_address(address), ip_address(own)
+        near = found.version == ours.version == 6 and int(found) >> _VPC == int(ours) >> _VPC
+        return not near and not any(found in network for network in _PRIVATE) and self.at(address) is None
 
     def direction(self, interface: str | None, source: str, destination: str) -> Direction | None:
         """Which way, by the interface's addresses."""

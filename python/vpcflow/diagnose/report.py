@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from vpcflow.diagnose.flows import INTERFACE, MOST, Flows
 from vpcflow.diagnose.groups import Rules
@@ -11,6 +12,7 @@ from vpcflow.diagnose.model import Scan, Verdict
 from vpcflow.diagnose.network import Places, Surroundings
 from vpcflow.diagnose.proposals import numbered
 from vpcflow.diagnose.refusals import Found, Policy, evidence, policies, refusals
+from vpcflow.diagnose.usage import Usage, usage
 from vpcflow.diagnose.verdicts import HARMLESS, judge
 from vpcflow.errors import ConfigError
 from vpcflow.inventory import Inventory
@@ -31,6 +33,7 @@ class Diagnosis:
         verdicts: on what somebody should look at, the most records first.
         harmless: on what can be left as it is.
         distinct: how many distinct refusals there are besides scans; at least, when `more`.
+        usage: of the rules at hand; None without any.
         notes: what could not be told, and what would help.
     """
 
@@ -43,6 +46,7 @@ class Diagnosis:
     policies: list[Policy]
     distinct: int
     more: bool
+    usage: Usage | None
     notes: list[str] = field(default_factory=list)
 
 
@@ -54,6 +58,7 @@ def diagnose(
     *,
     interfaces: Sequence[str] = (),
     most: int = 100,
+    unused_after: timedelta = timedelta(days=30),
 ) -> Diagnosis:
     """The diagnosis of a period.
 
@@ -64,6 +69,7 @@ def diagnose(
         inventory: which interface has which groups and addresses.
         interfaces: refusals at these alone.
         most: so many refusals of each kind are judged, the largest.
+        unused_after: how long before the period's end a rule must have been used.
 
     Raises:
         ConfigError: the rules are of another account, or the flows lack what is needed.
@@ -76,6 +82,9 @@ def diagnose(
     found = refusals(flows, around, interfaces, most) if flows.refused else Found([], [], 0, more=False)
     known = evidence(flows, found.refusals)
     verdicts = numbered((judge(it, known[it], around) for it in found.refusals), around)
+    used = None
+    if rules.groups and flows.count:
+        used = usage(Flows(engine, Period(period.end - unused_after, period.end)), around)
     return Diagnosis(
         period,
         flows.count,
@@ -86,7 +95,8 @@ def diagnose(
         policies(flows, interfaces),
         found.count,
         found.more,
-        _notes(flows, around, verdicts),
+        used,
+        [*_notes(flows, around, verdicts), *(used.notes if used is not None else ())],
     )
 
 

@@ -86,7 +86,7 @@ def _request(refusal: Refusal, evidence: Evidence, around: Surroundings) -> Verd
     if packet is None:
         said = "which end the interface is isn't known: neither the log nor an inventory says"
         return Verdict(refusal, "unclear", (said, *words))
-    from_outside = refusal.direction == "ingress" and around.outside(refusal.peer)
+    from_outside = refusal.direction == "ingress" and around.outside(refusal.peer, refusal.own)
     if from_outside and evidence.same is None and (knocks := _knocks(refusal, evidence)):
         return Verdict(refusal, "scan", (knocks, *words))
     words = (*words, *_beside(refusal, evidence, around))

@@ -16,6 +16,7 @@ __all__ = [
     "protocol",
     "rule",
     "service",
+    "service_name",
     "where",
 ]
 
@@ -39,6 +40,11 @@ def service(flow: Flow) -> str:
     name = "any protocol" if flow.protocol is None else protocol(flow.protocol)
     text = name if flow.port is None or flow.protocol in (1, 58) else f"{name} {flow.port}"
     return f"answers of {text}" if flow.answer else text
+
+
+def service_name(number: int, port: int | None) -> str:
+    """``tcp 5432``, ``icmp``."""
+    return protocol(number) if port is None else f"{protocol(number)} {port}"
 
 
 def where(refusal: Refusal) -> str:
