@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from vpcflow.diagnose.model import (
-    ICMP,
     Acl,
     AclEntry,
     GroupRule,
@@ -27,8 +26,10 @@ def packet_of(refusal: Refusal) -> Packet | None:
     if refusal.direction is None:
         return None
     flow = refusal.flow
-    ports = None if flow.port is None or flow.protocol in ICMP else (flow.port, flow.port)
-    return Packet(refusal.direction, refusal.peer, flow.protocol, CLIENTS if flow.answer else ports)
+    if flow.port is None or flow.protocol not in WITH_PORTS:
+        return Packet(refusal.direction, refusal.peer, flow.protocol, None)
+    ports = CLIENTS if flow.answer else (flow.port, flow.port)
+    return Packet(refusal.direction, refusal.peer, flow.protocol, ports)
 
 
 def rule_for(refusal: Refusal, packet: Packet, around: Surroundings) -> tuple[Proposal, ...]:
