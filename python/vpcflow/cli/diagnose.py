@@ -186,11 +186,14 @@ def _at_hand(
 
 def _period(engine: Engine, last: float | None, since: float | None, until: float | None) -> Period:
     """By default the week before the newest flow: a store of old logs has something to say too."""
-    from vpcflow.diagnose.flows import newest
+    from vpcflow.diagnose.flows import extent
     from vpcflow.query.model import Period
 
-    last_flow = None if until is not None else newest(engine) or datetime.now(UTC)
-    end = last_flow or datetime.fromtimestamp(until or 0, UTC)
+    end = datetime.now(UTC)
+    if until is not None:
+        end = datetime.fromtimestamp(until, UTC)
+    elif there := extent(engine):
+        end = there.end
     start = end - timedelta(seconds=7 * 86400 if last is None else last)
     if since is not None:
         start = datetime.fromtimestamp(since, UTC)

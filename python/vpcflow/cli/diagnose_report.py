@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from vpcflow.cli.output import count, print_table, printable
 from vpcflow.diagnose.model import AclEntry, Kind, Proposal, Span, Verdict
-from vpcflow.diagnose.words import lasted, moment, rule, service, service_name
+from vpcflow.diagnose.words import addresses, lasted, moment, rule, service, service_name
 
 if TYPE_CHECKING:
     from vpcflow.diagnose import Diagnosis
@@ -80,7 +80,7 @@ def _usage(found: Usage, limit: int, file: IO[bytes]) -> None:
             (
                 it.rule.group or "",
                 rule(it.rule),
-                f"{it.hosts:,} address{'es' if it.hosts != 1 else ''}",
+                addresses(it.hosts),
                 ", ".join(service_name(*one) for one in it.services[:_SHOWN]),
                 "\n".join(rule(one) for one in it.instead),
             )
@@ -148,7 +148,7 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], file: IO[byte
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in headings:
         table.add_column(heading, justify="right" if heading in _RIGHT else "left", overflow="fold")
     for row in rows:

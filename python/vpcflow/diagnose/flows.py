@@ -11,7 +11,7 @@ from vpcflow.query.answer import Engine, answer
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Group, Metric, Period, Query
 
-__all__ = ["COUNT", "INTERFACE", "MOST", "PORT", "PROTOCOL", "SPAN", "Flows", "narrowed", "newest"]
+__all__ = ["COUNT", "INTERFACE", "MOST", "PORT", "PROTOCOL", "SPAN", "Flows", "extent", "narrowed"]
 
 INTERFACE = "aws.vpcflow.interface_id"
 PORT = "destination.port"
@@ -92,12 +92,14 @@ class Flows:
         return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
 
-def newest(engine: Engine) -> datetime | None:
-    """When the last flow was; None without any."""
-    asked = Query(Filter({"source.ip|exists": True}), metrics=(Metric("last", "last"),))
-    [(last,)] = answer(asked, engine, None).rows
+def extent(engine: Engine) -> Period | None:
+    """From the first flow that there is to the last; None without any."""
+    asked = Query(Filter({"source.ip|exists": True}), metrics=SPAN[1:])
+    [(first, last)] = answer(asked, engine, None).rows
+    if last is None:
+        return None
     # Whose clock is wrong must not hide the others.
-    return None if last is None else min(last, datetime.now(UTC)) + timedelta(milliseconds=1)
+    return Period(first, min(last, datetime.now(UTC)) + timedelta(milliseconds=1))
 
 
 def narrowed(condition: Filter, values: Mapping[str, Iterable[Any]]) -> Filter:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from vpcflow.diagnose.model import AclEntry, GroupRule, Proposal
 from vpcflow.diagnose.report import Diagnosis
-from vpcflow.diagnose.words import protocol, rule
+from vpcflow.diagnose.words import addresses, protocol, rule
 
 __all__ = ["as_cli", "as_terraform", "numbers"]
 
@@ -108,7 +108,7 @@ def _changes(found: Diagnosis, limit: int) -> Iterator[_Change]:
     if found.usage is None:
         return
     for wide in found.usage.too_wide[:limit]:
-        why = f"in place of {rule(wide.rule)}, which {wide.hosts:,} used"
+        why = f"in place of {rule(wide.rule)}, which {addresses(wide.hosts)} used"
         for one in wide.instead:
             yield _Add(one, one.group, None, why)
         yield _Remove(wide.rule, "when the narrower rules before this are there")

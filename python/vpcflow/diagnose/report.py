@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from vpcflow.diagnose.flows import INTERFACE, MOST, Flows
+from vpcflow.diagnose.flows import INTERFACE, MOST, Flows, extent
 from vpcflow.diagnose.groups import Rules
 from vpcflow.diagnose.model import Scan, Verdict
 from vpcflow.diagnose.network import Places, Surroundings
@@ -84,7 +84,8 @@ def diagnose(
     verdicts = numbered((judge(it, known[it], around) for it in found.refusals), around)
     used = None
     if rules.groups and flows.count:
-        used = usage(Flows(engine, Period(period.end - unused_after, period.end)), around)
+        there = extent(engine) or period
+        used = usage(Flows(engine, Period(period.end - unused_after, period.end)), around, there.start)
     return Diagnosis(
         period,
         flows.count,

@@ -70,12 +70,13 @@ class Usage:
     notes: list[str]
 
 
-def usage(flows: Flows, around: Surroundings) -> Usage:
+def usage(flows: Flows, around: Surroundings, oldest: datetime) -> Usage:
     """Holds rules against the flows of a period.
 
     Args:
         flows: of as long a time as a rule may go without use.
         around: the rules, and which interfaces they are for.
+        oldest: when the first flow was that there is.
     """
     if not flows.count or not flows.has(INTERFACE) or not flows.has(PORT) or not flows.has(PROTOCOL):
         lack = "which rules are used can't be told: the flows lack interface, protocol or port"
@@ -97,14 +98,14 @@ def usage(flows: Flows, around: Surroundings) -> Usage:
         if (condition := _uses(rule, users[group.group_id], around)) is not None
     ]
     counts = _counts(flows, asked)
-    days = (flows.period.end - flows.period.start) / timedelta(days=1)
-    seen = (flows.period.end - flows.first) / timedelta(days=1) if flows.first else 0.0
     unused = [Unused(rule, len(users[rule.group or ""])) for rule, _ in asked if not counts[rule]]
-    if seen < days - 1:
+    if oldest > flows.period.start:
         unused = []
+        days = (flows.period.end - flows.period.start) / timedelta(days=1)
+        seen = (flows.period.end - oldest) / timedelta(days=1)
         notes.append(
-            f"which rules are unused isn't said: flows go back {seen:.1f} days, and a rule counts as unused "
-            f"after {days:.0f}; --unused-after {max(1, int(seen))}d asks for less"
+            f"which rules are unused isn't said: flows go back {seen:.3g} days, and a rule counts as unused "
+            f"after {days:g}; --unused-after {_shorter(seen)} asks for less"
         )
     wide = [
         it
@@ -190,7 +191,7 @@ def _counts(flows: Flows, asked: Sequence[tuple[GroupRule, Filter]]) -> dict[Gro
 
 
 def _too_wide(flows: Flows, rule: GroupRule, condition: Filter, count: int) -> TooWide | None:
-    if isinstance(rule.peer, str) or not (_is_wide(rule.peer) or _ranges(rule)):
+    if isinstance(rule.peer, str) or not (_is_wide(rule.peer) or _ranges(rule)) or _is_website(rule):
         return None
     peer = "source.ip" if rule.direction == "ingress" else "destination.ip"
     rows = flows.rows(condition, (peer, PROTOCOL, PORT), (COUNT,), limit=_ROWS)
@@ -204,6 +205,11 @@ def _too_wide(flows: Flows, rule: GroupRule, condition: Filter, count: int) -> T
     return TooWide(rule, count, len({it[0] for it in used}), tuple(services), instead)
 
 
+def _shorter(days: float) -> str:
+    """As long a time as the flows go back, on the safe side."""
+    return f"{int(days)}d" if days >= 1 else f"{max(1, int(days * 24))}h"
+
+
 def _used(peer: str, protocol: int, port: int) -> tuple[str, int, int | None]:
     return peer, protocol, port if protocol in (6, 17) else None
 
@@ -211,6 +217,12 @@ def _used(peer: str, protocol: int, port: int) -> tuple[str, int, int | None]:
 def _is_wide(peer: Network | str) -> bool:
     """A network that isn't a host's, nor a handful's."""
     return not isinstance(peer, str) and peer.num_addresses >= _FAR
+
+
+def _is_website(rule: GroupRule) -> bool:
+    """What is open to the whole internet because it is meant to be."""
+    everyone = not isinstance(rule.peer, str) and rule.peer.prefixlen == 0
+    return rule.direction == "ingress" and everyone and rule.ports in ((80, 80), (443, 443))
 
 
 def _ranges(rule: GroupRule) -> bool:

@@ -8,6 +8,7 @@ from vpcflow.diagnose.model import Acl, AclEntry, Flow, GroupRule, Refusal, Span
 
 __all__ = [
     "acl_says",
+    "addresses",
     "between",
     "lasted",
     "moment",
@@ -55,6 +56,10 @@ def where(refusal: Refusal) -> str:
 
 def peers(number: int) -> str:
     return "another address" if number == 1 else f"{number:,} other addresses"
+
+
+def addresses(number: int) -> str:
+    return "1 address" if number == 1 else f"{number:,} addresses"
 
 
 def moment(at: datetime) -> str:
