@@ -205,7 +205,7 @@ def test_what_a_rule_should_have_let_through(target: Target) -> None:
 def test_rules_that_no_flow_used(target: Target) -> None:
     target.index(
         flow(DB[0], (APP[1], 40000), (DB[1], 5432)),
-        flow(DB[0], (APP[1], 40000), (DB[1], 5432), minute=-40 * 1440 + 10),
+        flow(DB[0], (APP[1], 40000), (DB[1], 5432), minute=-40 * 1440 - 10),
     )
     db = group("sg-db", allow(5432, groups=("sg-app", "sg-web")), allow(22, "10.0.0.0/8"), egress=[])
     options = at_hand(target, [db, group("sg-elsewhere", allow(80, "0.0.0.0/0"))])

@@ -78,7 +78,7 @@ def diagnose(
     rules = rules or Rules()
     flows = Flows(engine, period)
     _check_accounts(flows, rules)
-    around = Surroundings(rules, inventory, _places(flows))
+    around = Surroundings(rules, inventory, _places(flows, subnets=bool(rules.acls or inventory)))
     found = refusals(flows, around, interfaces, most) if flows.refused else Found([], [], 0, more=False)
     known = evidence(flows, found.refusals)
     verdicts = numbered((judge(it, known[it], around) for it in found.refusals), around)
@@ -115,17 +115,17 @@ def _check_accounts(flows: Flows, rules: Rules) -> None:
         )
 
 
-def _places(flows: Flows) -> Places:
-    """What the documents say of interfaces."""
+def _places(flows: Flows, *, subnets: bool) -> Places:
+    """What the documents say of interfaces; of their subnets only where somebody needs to know."""
     groups: dict[str, list[str]] = {}
-    subnets: dict[str, str] = {}
+    found: dict[str, str] = {}
     if flows.has(INTERFACE) and flows.has("aws.vpcflow.security_groups"):
         for row in flows.rows(Filter(), (INTERFACE, "aws.vpcflow.security_groups"), limit=MOST):
             groups.setdefault(row[INTERFACE], []).append(row["aws.vpcflow.security_groups"])
-    if flows.has(INTERFACE) and flows.has("aws.vpcflow.subnet_id"):
+    if subnets and flows.has(INTERFACE) and flows.has("aws.vpcflow.subnet_id"):
         for row in flows.rows(Filter(), (INTERFACE, "aws.vpcflow.subnet_id"), limit=MOST):
-            subnets[row[INTERFACE]] = row["aws.vpcflow.subnet_id"]
-    return Places({it: tuple(sorted(ids)) for it, ids in groups.items()}, subnets)
+            found[row[INTERFACE]] = row["aws.vpcflow.subnet_id"]
+    return Places({it: tuple(sorted(ids)) for it, ids in groups.items()}, found)
 
 
 def _notes(flows: Flows, around: Surroundings, verdicts: Sequence[Verdict]) -> list[str]:
