@@ -194,3 +194,45 @@ def test_some_interfaces_and_some_time(target: Target) -> None:
     assert {it["interface"] for it in both["refusals"]} == {"eni-db", "eni-web"}
     first = target.found("--since", "2026-11-18", "--until", "2026-11-19T01:00")
     assert [it["interface"] for it in first["refusals"]] == ["eni-db"]
+
+
+def test_a_peer_whose_requests_are_refused_while_its_answers_pass(target: Target) -> None:
+    """Who may be pinged need not be let in to ping."""
+    target.index(
+        flow(WEB[0], WEB[1], PARTNER, way="egress", protocol=1, flags=0, times=9),
+        flow(WEB[0], PARTNER, WEB[1], protocol=1, flags=0, times=9),
+        flow(WEB[0], PARTNER, WEB[1], "REJECT", protocol=1, flags=0, minute=2, times=3),
+    )
+    [refusal] = target.found()["refusals"]
+    assert refusal["most_likely"] == "group"
+    assert (
+        refusal["evidence"][0] == "answers to what the interface asks pass, and what the peer begins doesn't"
+    )
+
+
+def test_a_rule_that_comes_and_goes(target: Target) -> None:
+    target.index(
+        flow(DB[0], (APP[1], 40000), (DB[1], 5432), times=9),
+        flow(DB[0], (APP[1], 40001), (DB[1], 5432), "REJECT", minute=3, times=3),
+    )
+    [refusal] = target.found()["refusals"]
+    assert refusal["most_likely"] == "by turns"
+
+
+def test_logs_without_a_direction(target: Target) -> None:
+    """Of a private and a public address, the private one is the interface's."""
+    header = HEADER.replace(" flow-direction", "").replace(" tcp-flags", "")
+    lines = flow(WEB[0], ("198.51.100.1", 40000), (WEB[1], 8443), "REJECT", times=12)
+    target.index([" ".join([*line.split()[:14], line.split()[-1]]) for line in lines], header=header)
+    [refusal] = target.found()["refusals"]
+    assert refusal["direction"] == "ingress"
+
+
+def test_an_elasticsearch_without_such_a_namespace(elasticsearch_url: str, tmp_path: Path) -> None:
+    empty = Target(tmp_path, elasticsearch_url, "--namespace", "nobody")
+    assert "no such index [logs-aws.vpcflow-nobody]" in empty.refuses(code=1)
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    gone = Target(tmp_path, "http://127.0.0.1:9")
+    assert "http://127.0.0.1:9 can't be reached" in gone.refuses(code=1)

@@ -81,7 +81,7 @@ _FORMATS = ["table", "json", "terraform", "cli"]
 )
 @click.option(
     "--limit",
-    type=click.IntRange(1, 1000),
+    type=click.IntRange(1, 300),
     default=20,
     show_default=True,
     metavar="N",
@@ -147,7 +147,7 @@ def diagnose(
             rules,
             inventory,
             interfaces=[it for several in interfaces for it in several],
-            most=max(100, limit * 5),
+            most=max(50, limit * 2),
             unused_after=timedelta(seconds=unused_after),
         )
     texts = {"json": as_json, "terraform": as_terraform, "cli": as_cli}

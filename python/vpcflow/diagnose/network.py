@@ -85,14 +85,18 @@ class Surroundings:
         """
         found, ours = ip_address(address), ip_address(own)
         near = found.version == ours.version == 6 and int(found) >> _VPC == int(ours) >> _VPC
-        return not near and not any(found in network for network in _PRIVATE) and self.at(address) is None
+        return not near and not _is_private(address) and self.at(address) is None
 
     def direction(self, interface: str | None, source: str, destination: str) -> Direction | None:
-        """Which way, by the interface's addresses."""
-        found = self.interface(interface)
-        if found is None or (source in found.addresses) == (destination in found.addresses):
+        """Which way, by the interface's addresses; else by which end is private."""
+        if interface is None:
             return None
-        return "egress" if source in found.addresses else "ingress"
+        found = self.interface(interface)
+        if found is not None and (source in found.addresses) != (destination in found.addresses):
+            return "egress" if source in found.addresses else "ingress"
+        if _is_private(source) == _is_private(destination):
+            return None
+        return "egress" if _is_private(source) else "ingress"
 
     def users(self, group: str) -> list[str]:
         """The interfaces that have a group."""
@@ -111,7 +115,8 @@ class Surroundings:
         members: dict[str, set[str]] = {group: set() for group in self.rules.groups}
         for interface in self.inventory.interfaces:
             for group in interface.security_groups:
-                members.setdefault(group, set()).update(interface.addresses)
+                # A rule that names a group is for its members' addresses in the VPC, not for public ones.
+                members.setdefault(group, set()).update(it for it in interface.addresses if _is_within(it))
         return Resolver({group: frozenset(it) for group, it in members.items()}, self.rules.prefixes)
 
     @property
@@ -119,3 +124,13 @@ class Surroundings:
         """Of our subnets."""
         subnets = self.inventory.subnets.values() if self.inventory is not None else ()
         return [cidr for subnet in subnets for cidr in subnet.cidrs]
+
+
+def _is_private(address: str) -> bool:
+    found = ip_address(address)
+    return any(found in network for network in _PRIVATE)
+
+
+def _is_within(address: str) -> bool:
+    """Whether an address of an interface is one within its VPC: of IPv6, all are."""
+    return ":" in address or _is_private(address)

@@ -23,6 +23,8 @@ _SERVICES = (
 
 #: A public address that was refused at so many ports, or so many hosts, tries what there is.
 SCAN = 5
+#: Refusals that are asked about at once: Elasticsearch takes 1,024 conditions, and each has up to five.
+_AT_ONCE = 150
 #: A connection's first packet: SYN without ACK. The log ORs the flags of all packets of a record.
 _OPENING = tuple(str(bits) for bits in range(64) if bits & 2 and not bits & 16)
 _FIELDS = (INTERFACE, "source.ip", "destination.ip", PROTOCOL)
@@ -123,8 +125,13 @@ def policies(flows: Flows, interfaces: Sequence[str]) -> list[Policy]:
 
 def evidence(flows: Flows, told: Sequence[Refusal]) -> dict[Refusal, Evidence]:
     """What was accepted of the same flows, and of others at the same ports."""
-    if not told:
-        return {}
+    found: dict[Refusal, Evidence] = {}
+    for begin in range(0, len(told), _AT_ONCE):
+        found |= _evidence(flows, told[begin : begin + _AT_ONCE])
+    return found
+
+
+def _evidence(flows: Flows, told: Sequence[Refusal]) -> dict[Refusal, Evidence]:
     ends = {it.flow.source for it in told} | {it.flow.destination for it in told}
     ports = {it.flow.port for it in told}
     spans: dict[Flow, Span] = {}
