@@ -7,7 +7,10 @@ Packets that come after their connection has ended are refused too, and mean not
 
 from __future__ import annotations
 
-from vpcflow.diagnose.model import Evidence, Kind, Proposal, Refusal, Span, Verdict
+from datetime import timedelta
+from ipaddress import ip_address
+
+from vpcflow.diagnose.model import ICMP, Evidence, Kind, Proposal, Refusal, Span, Verdict
 from vpcflow.diagnose.network import Surroundings
 from vpcflow.diagnose.proposals import entry_for, packet_of, rule_for
 from vpcflow.diagnose.rules import admits_any, decides
@@ -26,6 +29,9 @@ _GUESSED = frozenset(
     }
 )  # fmt: skip
 
+#: A record is of ten minutes at most.
+_SHORTLY = timedelta(minutes=15)
+_BROADCAST = ip_address("255.255.255.255")
 #: Who means it, tries as often.
 _OFTEN = 10
 
@@ -44,7 +50,8 @@ def _either_way(refusal: Refusal) -> bool:
 
 def _answer(refusal: Refusal, evidence: Evidence, around: Surroundings) -> Verdict:
     if evidence.same is not None:
-        if _before(evidence.same, refusal.span):
+        asked_since = evidence.reverse is not None and evidence.reverse.last > evidence.same.last
+        if asked_since and _before(evidence.same, refusal.span):
             words = (f"answers passed until {moment(evidence.same.last)}, and none since",)
             return _acl(refusal, "changed", words, around)
         words = ("answers of the same service pass: these came after their connection had ended",)
@@ -130,20 +137,40 @@ def _knocks(refusal: Refusal, evidence: Evidence) -> str | None:
 def _history(refusal: Refusal, evidence: Evidence) -> tuple[Kind, tuple[str, ...]]:
     """What the accepted records of the same flow say."""
     same = evidence.same
+    if _nobody(refusal.flow.destination):
+        return "stray", ("multicast or broadcast, of which a VPC carries none",)
+    if _is_late(refusal, same):
+        beside = "these packets" if same is None else "the same flow is accepted, and these packets"
+        return "late", (f"{beside} began no connection: it had ended, or was idle for too long",)
     if same is None:
         return "group", ()
     if _before(same, refusal.span):
         return "changed", (f"it was accepted until {moment(same.last)}: a rule has gone since",)
     if _before(refusal.span, same):
         return "accepted since", (f"it is accepted since {moment(same.first)}",)
-    if evidence.reverse and _either_way(refusal):
+    return _by_turns(refusal, evidence)
+
+
+def _by_turns(refusal: Refusal, evidence: Evidence) -> tuple[Kind, tuple[str, ...]]:
+    """Where accepted and refused records mix."""
+    if refusal.flow.protocol in ICMP and evidence.reverse:
         said = "answers to what the interface asks pass, and what the peer begins doesn't"
         return "group", (said,)
-    if refusal.flow.protocol == 6 and not refusal.opened:
-        said = "the same flow is accepted too: these packets came after their connection had ended"
-        return "late", (said,)
     said = "the same flow is accepted in between: a rule comes and goes, or two hosts share the address"
     return "by turns", (said,)
+
+
+def _is_late(refusal: Refusal, same: Span | None) -> bool:
+    """Whether TCP packets belong to a connection that is over: none began one, by their flags.
+
+    Without flags in the log, those are that mix with accepted ones, or are few and follow shortly.
+    """
+    if refusal.flow.protocol != 6 or refusal.opened is not None:
+        return refusal.opened == 0
+    if same is None or _before(refusal.span, same):
+        return False
+    gap, lasted = refusal.span.first - same.last, refusal.span.last - refusal.span.first
+    return gap <= timedelta(0) or (gap < _SHORTLY and lasted < _SHORTLY)
 
 
 def _beside(refusal: Refusal, evidence: Evidence, around: Surroundings) -> tuple[str, ...]:
@@ -165,6 +192,11 @@ def _beside(refusal: Refusal, evidence: Evidence, around: Surroundings) -> tuple
     else:
         words.append("only the request is refused: network ACLs mostly let all through")
     return tuple(words)
+
+
+def _nobody(destination: str) -> bool:
+    found = ip_address(destination)
+    return found.is_multicast or found == _BROADCAST
 
 
 def _before(one: Span, other: Span) -> bool:
