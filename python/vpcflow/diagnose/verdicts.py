@@ -7,13 +7,14 @@ Packets that come after their connection has ended are refused too, and mean not
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 
-from vpcflow.diagnose.model import ICMP, Evidence, Kind, Proposal, Refusal, Span, Verdict
+from vpcflow.diagnose.model import ICMP, Acl, AclEntry, Evidence, Kind, Proposal, Refusal, Span, Verdict
 from vpcflow.diagnose.network import Surroundings
 from vpcflow.diagnose.proposals import entry_for, packet_of, rule_for
-from vpcflow.diagnose.rules import admits_any, decides
+from vpcflow.diagnose.rules import Packet, admits_any, decides
 from vpcflow.diagnose.words import acl_says, moment, peers
 
 __all__ = ["HARMLESS", "judge"]
@@ -29,6 +30,7 @@ _GUESSED = frozenset(
     }
 )  # fmt: skip
 
+_NO_RULE = " no rule that lets it through"
 #: A record is of ten minutes at most.
 _SHORTLY = timedelta(minutes=15)
 _BROADCAST = ip_address("255.255.255.255")
@@ -93,36 +95,67 @@ def _request(refusal: Refusal, evidence: Evidence, around: Surroundings) -> Verd
     if packet is None:
         said = "which end the interface is isn't known: neither the log nor an inventory says"
         return Verdict(refusal, "unclear", (said, *words))
+    rules = _asked(refusal, packet, around)
     from_outside = refusal.direction == "ingress" and around.outside(refusal.peer, refusal.own)
-    if from_outside and evidence.same is None and (knocks := _knocks(refusal, evidence)):
-        return Verdict(refusal, "scan", (knocks, *words))
+    if from_outside and evidence.same is None and not rules.by_group:
+        knocks = _knocks(refusal, evidence)
+        if knocks is not None:
+            return Verdict(refusal, "scan", (knocks, *words))
     words = (*words, *_beside(refusal, evidence, around))
     if from_outside:
         words = (*words, "from the internet: let it in only if you know whose address that is")
-    rules, acl = around.known_rules(refusal.flow.interface), around.acl(refusal.flow.interface)
-    by_group = None if rules is None else admits_any(rules, packet, around.resolver)
-    by_acl, entry = (None, None) if acl is None else decides(acl, packet)
-    said_of_rules: list[str] = []
-    if by_group is not None:
-        groups = " and ".join(around.groups(refusal.flow.interface))
-        does = "lets it through" if by_group else "has no rule that lets it through"
-        said_of_rules.append(f"{groups} {does}")
-    if acl is not None and by_acl is not None:
-        said_of_rules.append(acl_says(acl, entry))
-    if by_group and by_acl:
+    if rules.by_group and rules.by_acl:
         last = "the rules at hand let it through: they were changed since, or the packets came too late"
-        return Verdict(refusal, "allowed", (*said_of_rules, last, *words))
+        return Verdict(refusal, "allowed", (*rules.words, last, *words))
     proposals: list[Proposal] = []
-    if by_group is False or (by_group is None and by_acl is not False):
+    if rules.by_group is False or (rules.by_group is None and rules.by_acl is not False):
         proposals += rule_for(refusal, packet, around)
-    if by_acl is False or (by_group and acl is None):
-        proposals += entry_for(refusal, packet, acl, entry)
+    if rules.by_acl is False or (rules.by_group and rules.acl is None):
+        proposals += entry_for(refusal, packet, rules.acl, rules.entry)
     likely: Kind = "group"
-    if by_acl is False:
-        likely = "group and acl" if by_group is False else "acl"
-    elif by_group:
+    if rules.by_acl is False:
+        likely = "group and acl" if rules.by_group is False else "acl"
+    elif rules.by_group:
         likely = "acl"
-    return Verdict(refusal, likely if kind == "group" else kind, (*said_of_rules, *words), tuple(proposals))
+    likely = likely if kind == "group" else kind
+    return Verdict(refusal, likely, (*rules.words, *words), tuple(proposals))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the rules at hand say: None where they can't.
+
+    Attributes:
+        entry: of the network ACL, that decides.
+    """
+
+    by_group: bool | None
+    by_acl: bool | None
+    acl: Acl | None
+    entry: AclEntry | None
+    words: tuple[str, ...]
+
+
+def _asked(refusal: Refusal, packet: Packet, around: Surroundings) -> _Asked:
+    rules = around.known_rules(refusal.flow.interface)
+    by_group = None if rules is None else admits_any(rules, packet, around.resolver)
+    # Within a subnet no network ACL is asked.
+    acl = None if _in_one_subnet(refusal, around) else around.acl(refusal.flow.interface)
+    by_acl, entry = (None, None) if acl is None else decides(acl, packet)
+    words = []
+    if by_group is not None:
+        groups = around.groups(refusal.flow.interface)
+        many = len(groups) > 1
+        does = f"let{'' if many else 's'} it through" if by_group else ("have" if many else "has") + _NO_RULE
+        words.append(f"{' and '.join(groups)} {does}")
+    if acl is not None and by_acl is not None:
+        words.append(acl_says(acl, entry))
+    return _Asked(by_group, by_acl, acl, entry, tuple(words))
+
+
+def _in_one_subnet(refusal: Refusal, around: Surroundings) -> bool:
+    subnet, other = around.subnet(refusal.flow.interface), around.at(refusal.peer)
+    return subnet is not None and other is not None and other.subnet_id == subnet
 
 
 def _knocks(refusal: Refusal, evidence: Evidence) -> str | None:
@@ -185,9 +218,7 @@ def _beside(refusal: Refusal, evidence: Evidence, around: Surroundings) -> tuple
         words.append(f"the interface {'accepts it from nobody' if comes_in else 'reaches it nowhere'}")
     if evidence.elsewhere and comes_in:
         words.append(f"{' and '.join(evidence.elsewhere[:3])} let it out: refused on the way in")
-    other = around.at(refusal.peer)
-    subnet = around.subnet(refusal.flow.interface)
-    if subnet and other is not None and other.subnet_id == subnet:
+    if _in_one_subnet(refusal, around):
         words.append("both are in one subnet, and network ACLs stand between subnets: a security group")
     else:
         words.append("only the request is refused: network ACLs mostly let all through")
