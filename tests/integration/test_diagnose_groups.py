@@ -290,12 +290,12 @@ def test_a_rule_far_wider_than_what_it_carries(target: Target) -> None:
     )
 
 
-def test_groups_that_the_documents_name(store: Target) -> None:
+def test_groups_that_the_documents_name(target: Target) -> None:
     """With an inventory at indexing, none is needed here."""
-    store.write("inventory.csv", INVENTORY)
-    store.index(REFUSED, more=("--inventory", "inventory.csv"))
-    groups = store.write("groups.json", {"SecurityGroups": [group("sg-db")]})
-    [refusal] = store.found("--security-groups", groups)["refusals"]
+    target.write("inventory.csv", INVENTORY)
+    target.index(REFUSED, more=("--inventory", "inventory.csv"))
+    groups = target.write("groups.json", {"SecurityGroups": [group("sg-db")]})
+    [refusal] = target.found("--security-groups", groups)["refusals"]
     assert refusal["evidence"][0] == "sg-db has no rule that lets it through"
     assert (refusal["rules"][0]["security_group"], refusal["rules"][0]["peer"]) == ("sg-db", "10.0.2.30/32")
 
