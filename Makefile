@@ -73,4 +73,4 @@ fuzz:  ## Fuzz each decoder for a minute (needs nightly Rust and cargo-fuzz)
 	cd rust/core && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 clean:  ## Remove what was built
-	rm -rf $(VENV) target tests/elasticsearch/target tests/contract/target dist
+	rm -rf $(VENV) target tests/elasticsearch/target tests/contract/target tests/integration/target dist
