@@ -22,7 +22,7 @@ _ENRICHMENT = "Enrichment"
 enrichment_options = options(
     option("--geo", multiple=True, metavar="FILE", group=_ENRICHMENT,
            help="Say where addresses are, and whose network: .mmdb of cities, countries or ASNs, or ASN "
-           "ranges as .csv. Can be repeated. [default: the countries of vpcflow[geo], where it is installed]"),
+           "ranges as .csv. Can be repeated. [default: what vpcflow[geo] brings, if installed]"),
     option("--inventory", multiple=True, metavar="FILE", group=_ENRICHMENT,
            help="Name instances, subnets, VPCs and what AWS made an interface for: a file of "
            "`vpcflow inventory pull`, or CSV. Can be repeated."),

@@ -28,8 +28,8 @@ class Countries(NamedTuple):
         """Whose data they are, how old, and what to do about that."""
         months = (today.year - self.day.year) * 12 + today.month - self.day.month
         return (
-            f"countries of addresses are Geoacumen's (Kevin Chung, Apache 2.0), of {self.day}, {months} months "
-            "ago; --geo FILE takes others (docs/enrichment.md says which)"
+            f"countries of addresses are Geoacumen's (Kevin Chung, Apache 2.0), of {self.day}, {months} "
+            "months ago; --geo FILE takes others (docs/enrichment.md says which)"
         )
 
 
