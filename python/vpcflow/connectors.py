@@ -129,6 +129,14 @@ def _are_addresses(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) and _ADDRESS.fullmatch(one) for one in value)
 
 
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+
+
 def _are_headers(value: Any) -> bool:
     return isinstance(value, Mapping) and all(_is_text(one) for pair in value.items() for one in pair)
 
@@ -147,8 +155,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "starttls": (lambda value: isinstance(value, bool), "must be true or false"),
     "to": (_are_addresses, "must be a list of addresses"),
     "url": (
-        lambda value: _is_text(value) and urlsplit(value).scheme in ("http", "https"),
-        "must begin with https:// or http://",
+        lambda value: _is_text(value) and _is_url(value),
+        "must begin with https:// or http://, and has no user and password in it",
     ),
 }
 
