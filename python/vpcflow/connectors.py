@@ -72,7 +72,7 @@ class Kind:
 #: Kibana's own.
 #: Facts: elastic/kibana, x-pack/platform/plugins/shared/stack_connectors/server/connector_types.
 KINDS: Mapping[str, Kind] = {
-    "email": Kind(("from", "host"), {"port": 587, "secure": False}, ("user", "password")),
+    "email": Kind(("from", "host"), {"port": None, "secure": False}, ("user", "password")),
     "index": Kind(("index",), {"refresh": False, "executionTimeField": None}),
     "server-log": Kind(),
     "webhook": Kind(("url",), {"method": "post", "headers": None}, ("user", "password")),
@@ -190,6 +190,8 @@ def _connector(
             raise ConfigError(f"{place}: {key} is missing")
     config = {key: table[key] for key in takes.required}
     config |= {key: table.get(key, default) for key, default in takes.optional.items()}
+    if kind == "email" and config["port"] is None:
+        config["port"] = 465 if config["secure"] else 587
     secrets = _secrets(section, name, kind, environ)
     return Connector(name, kind, config, secrets, tuple(table.get("to", ())))
 

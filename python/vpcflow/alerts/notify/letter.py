@@ -62,7 +62,14 @@ class Letter:
         """Lines of text, with columns one below the other."""
         lines = [self.columns, *self.rows]
         widths = [max(len(line[place]) for line in lines) for place in range(len(self.columns))]
-        shown = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        numeric = len(widths) - 2  # the number stands before the time
+        shown = [
+            "  ".join(
+                text.rjust(width) if place == numeric else text.ljust(width)
+                for place, (text, width) in enumerate(zip(line, widths, strict=True))
+            ).rstrip()
+            for line in lines
+        ]
         return [*shown, f"and {self.more:,} more"] if self.more else shown
 
     @property
@@ -70,7 +77,8 @@ class Letter:
         """All of it but the subject, as plain text."""
         lines = [self.about, "", self.found, "", *self.table, ""]
         if self.otherwise:
-            look = f"Dashboard: {self.url}" if self.url else f"Look at it: {self.command}"
+            lines += [f"It may also be: {'; '.join(self.otherwise)}.", ""]
+        look = f"Dashboard: {self.url}" if self.url else f"Look at it: {self.command}"
         lines += [f"Rule: {self.rule}", look]
         return "\n".join(lines) + "\n"
 
@@ -157,7 +165,8 @@ def _history(notice: Notice) -> str:
     if not notice.history:
         return ""
     since, most = _clock(notice.history[0][0]), _number(max(value for _, value in notice.history))
-    return f"{_counted(notice.rule)} since {since} UTC, at most {most} in {_words(notice.rule.span)}"
+    counted, span = _counted(notice.rule), _words(notice.rule.span)
+    return f"The rows above together, since {since} UTC: at most {most} {counted} in {span}"
 
 
 def _words(span: str | None) -> str:
