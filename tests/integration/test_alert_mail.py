@@ -78,7 +78,7 @@ def test_a_mail_with_text_html_and_a_chart(channel):
     assert mail["Auto-Submitted"] == "auto-generated"
     assert set(parts(mail)) == {"text/plain", "text/html", "image/png"}
     text = parts(mail)["text/plain"].get_content()
-    assert "203.0.113.9   10.0.1.20       1,060" in text
+    assert "203.0.113.9   10.0.1.20                            1,060  2026-11-23 10:30" in text
     page, picture = parts(mail)["text/html"].get_content(), parts(mail)["image/png"]
     assert f'src="cid:{picture["Content-ID"][1:-1]}"' in page
     with Image.open(io.BytesIO(picture.get_content())) as image:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from notices import notice
 from vpcflow import ConfigError
 from vpcflow.alerts.notify import channels
-from vpcflow.alerts.notify.config import read_settings
+from vpcflow.alerts.notify.config import KINDS_OF_CHANNELS, read_settings
 
 MAIL = '[alerts.channels.mail]\ntype = "email"\nfrom = "a@example.com"\nhost = "smtp.example.com"\n'
 KIBANA = """
@@ -128,6 +131,29 @@ def test_a_mistake_is_named(toml, text, said):
 def test_half_of_a_login(toml):
     with pytest.raises(ConfigError, match="lacks its secret password; set VPCFLOW_CHANNEL_MAIL_PASSWORD"):
         channels(toml(MAIL), {"SMTP_USERNAME": "me"})
+
+
+def test_the_example_of_the_documentation(toml):
+    page = (Path(__file__).parents[2] / "docs" / "alerts-channels.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    named = dict.fromkeys(re.findall(r"`((?:SMTP|VPCFLOW_CHANNEL)_[A-Z_]*[A-Z])`", page), "x")
+    environ = named | {
+        "VPCFLOW_CHANNEL_CHAT_WEBHOOK_URL": "https://hooks.slack.com/x",
+        "VPCFLOW_CHANNEL_HOOK_PASSWORD": "x",
+    }
+    environ |= {"VPCFLOW_CHANNEL_MAIL_PASSWORD": "x"}
+    made = channels(toml(example), environ)
+    assert names(made) == ["Email mail", "Slack chat", "Webhook hook", "Index index", "Stdout here"]
+    assert made[0].recipients(notice(owner=None)) == ["network-team@example.com"]
+
+
+@pytest.mark.parametrize("kind", ["email", "slack", "webhook", "index", "stdout"])
+def test_the_documentation_names_every_field(kind):
+    page = (Path(__file__).parents[2] / "docs" / "alerts-channels.md").read_text()
+    (row,) = re.findall(rf"^\| `{kind}` \|(.*)$", page, re.MULTILINE)
+    takes = KINDS_OF_CHANNELS[kind]
+    fields = row.split("|")[0]
+    assert [key for key in (*takes.required, *takes.optional) if f"`{key}`" not in fields] == []
 
 
 def test_the_rest_of_the_file_is_read_too(toml):

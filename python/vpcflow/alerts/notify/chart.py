@@ -21,6 +21,8 @@ WIDTH, HEIGHT = 560, 90
 _SCALE = 2
 _FEWEST, _MOST = 30, 140  # bars that aren't slabs, and bars that still can be told apart
 
+_GAP = 4
+
 _PALETTE = bytes.fromhex("000000 3b82f6 94a3b8")
 _ALPHA = bytes.fromhex("00 ff ff")
 _NOTHING, _BAR, _BASE = b"\x00", b"\x01", b"\x02"
@@ -40,7 +42,7 @@ def bars(values: Sequence[float]) -> bytes:
     rows = bytearray()
     for level in range(height, 2, -1):
         line = b"".join(
-            (_BAR if top + 2 >= level else _NOTHING) * (end - start - 2) + _NOTHING * 2
+            (_BAR if top + 2 >= level else _NOTHING) * (end - start - _GAP) + _NOTHING * _GAP
             for top, (start, end) in zip(tops, pairwise(edges), strict=True)
         ).ljust(width, _NOTHING)
         rows += b"\x00" + line

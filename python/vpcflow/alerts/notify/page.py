@@ -88,9 +88,9 @@ def _block(content: str) -> str:
 
 
 def _table(letter: Letter) -> str:
-    sides = ["left"] * len(letter.columns)
-    sides[-2] = "right"  # the number, which stands before the time
-    head = _cells('th scope="col"', letter.columns, sides)
+    # The last two are the number and the time: on a phone they stay in one line.
+    sides = ["left"] * (len(letter.columns) - 2) + ["right;white-space:nowrap", "left;white-space:nowrap"]
+    head = _cells('th scope="col"', letter.columns, [side.partition(";")[0] for side in sides])
     rows = "".join(f"<tr>{_cells('td', row, sides)}</tr>" for row in letter.rows)
     more = f"and {letter.more:,} more" if letter.more else ""
     return (
