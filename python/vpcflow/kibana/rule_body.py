@@ -28,7 +28,6 @@ LATE = 900
 _ESQL = (8, 13)
 
 _TOP = 5
-_THROTTLE = "1h"
 
 
 def body_of(
@@ -36,7 +35,7 @@ def body_of(
 ) -> tuple[dict[str, Any] | None, str]:
     """The body to send, without ``enabled``; or None and why this Kibana can't have the rule."""
     name = owner.name if owner else None
-    interval = max(60, min(alert.timespan, 600))
+    interval = _interval(alert)
     if kibana.version >= _ESQL:
         params = _esql_params(alert, name, interval, rest=rest)
     elif (query := alert.dsl(name, rest=rest)) is not None:
@@ -55,6 +54,11 @@ def body_of(
         "actions": [one for one in actions if one is not None],
     }
     return body, ""
+
+
+def _interval(alert: Rule) -> int:
+    """Seconds between two runs. Kibana refuses a throttle below it."""
+    return max(60, min(alert.timespan, 600))
 
 
 def _esql_params(alert: Rule, owner: str | None, interval: int, *, rest: bool) -> dict[str, Any]:
@@ -108,7 +112,7 @@ def _action(
         "id": connector.id(kibana.space),
         "group": "query matched",
         "params": params,
-        "frequency": {"summary": False, "notify_when": "onThrottleInterval", "throttle": _THROTTLE},
+        "frequency": {"summary": False, "notify_when": "onThrottleInterval", "throttle": _span(max(alert.quiet, _interval(alert)))},
     }
 
 
