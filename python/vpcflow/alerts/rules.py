@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ from vpcflow.query import dsl, esql, kql
 from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 
-__all__ = ["Rule", "load", "load_all"]
+__all__ = ["LATE", "Rule", "load", "load_all", "load_several"]
+
+#: Seconds after its end that a record can arrive: AWS delivers to S3 within 10 minutes, then it is read.
+LATE = 900
 
 _INDEX = f"logs-{DATASET}-*"
 _TYPES = ("event_count", "value_count", "value_sum")
@@ -174,6 +177,20 @@ def load_all(folder: Path) -> list[Rule]:
         if rule.id in {other.id for other in rules[:place]}:
             raise ConfigError(f"{folder}: two rules have the id {rule.id}; give {rule.title} another one")
     return rules
+
+
+def load_several(folders: Iterable[Path]) -> list[Rule]:
+    """The rules of several folders. One of a later folder takes the place of an earlier one of the same id.
+
+    Raises:
+        ConfigError: a folder isn't there, or one of the rules can't be used.
+    """
+    rules: dict[str, Rule] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: is no folder; give one with rules, *.yml")
+        rules |= {rule.id: rule for rule in load_all(folder)}
+    return list(rules.values())
 
 
 def load(path: Path) -> Rule:

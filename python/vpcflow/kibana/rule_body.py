@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from vpcflow.alerts.rules import LATE
 from vpcflow.kibana.assets import in_space
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from vpcflow.owners import Owner
 
 __all__ = ["body_of"]
-
-#: How long after its end a record can arrive: AWS delivers to S3 within 10 minutes, then it is read.
-LATE = 900
 
 #: ES|QL in rules.
 _ESQL = (8, 13)
@@ -112,7 +110,11 @@ def _action(
         "id": connector.id(kibana.space),
         "group": "query matched",
         "params": params,
-        "frequency": {"summary": False, "notify_when": "onThrottleInterval", "throttle": _span(max(alert.quiet, _interval(alert)))},
+        "frequency": {
+            "summary": False,
+            "notify_when": "onThrottleInterval",
+            "throttle": _span(max(alert.quiet, _interval(alert))),
+        },
     }
 
 

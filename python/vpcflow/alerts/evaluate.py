@@ -1,0 +1,145 @@
+"""What a rule has to say, of a store or an Elasticsearch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from vpcflow.alerts.notice import Row
+from vpcflow.alerts.queries import to_query
+from vpcflow.alerts.rules import LATE, Rule
+from vpcflow.errors import QueryError
+from vpcflow.query.answer import Engine, Step, seconds
+from vpcflow.query.filters import Filter
+from vpcflow.query.model import Metric, Period, Query
+
+__all__ = ["OWNER", "ask", "evaluate", "fields", "history", "lacking", "looks_back", "piece_of"]
+
+#: Whose job a flow is, as the run that indexed it wrote it.
+OWNER = "labels.owner"
+
+#: Rows that are asked for at first: ES|QL ranks so many. Who has more to say is asked for all.
+_FIRST = 9_999
+
+#: Pieces of time of a chart.
+_CHART = 24
+
+
+def looks_back(rule: Rule, last: datetime) -> datetime:
+    """Where the time to look at begins when it was looked at `last`.
+
+    What had not come by then is seen now, and each piece of time is counted whole.
+    """
+    return piece_of(rule, last - timedelta(seconds=LATE))
+
+
+def piece_of(rule: Rule, moment: datetime) -> datetime:
+    """The begin of the piece of time that a moment is in."""
+    at = int(moment.timestamp())
+    return datetime.fromtimestamp(at - at % rule.timespan, UTC)
+
+
+def evaluate(
+    rule: Rule, engine: Engine, now: datetime, since: datetime, *, by_owner: bool
+) -> dict[str | None, list[Row]]:
+    """The groups that a rule has something to say of, each with each piece of time, by owner.
+
+    Args:
+        rule: the rule.
+        engine: who is asked.
+        now: the end of the time that is looked at, not included.
+        since: where it begins, and from when on something is new.
+        by_owner: count the flows of each owner, and those of nobody, by themselves, as Kibana's rules do.
+            Else all flows count together, under None.
+
+    Raises:
+        QueryError, ConfigError, SinkError: from the engine.
+    """
+    query, period = to_query(rule, now, since=since)
+    if not by_owner:
+        return {None: [_row(rule, row) for row in ask(engine, query, period)]}
+    # Two questions, however many owners there are: flows without an owner are in no group of owners.
+    rest = replace(query, filter=query.filter.narrowed([OWNER], [(None,)]))
+    found: dict[str | None, list[Row]] = defaultdict(list)
+    found[None] = [_row(rule, row) for row in ask(engine, rest, period)]
+    at = 0 if query.bucket is None else 1
+    for row in ask(engine, query, period, (OWNER,)):
+        found[str(row[at])].append(_row(rule, (*row[:at], *row[at + 1 :])))
+    return dict(found)
+
+
+def ask(
+    engine: Engine, query: Query, period: Period | None, before: Sequence[str] = ()
+) -> list[tuple[object, ...]]:
+    """The rows of a query in which no group has a limit, in any order.
+
+    Args:
+        engine: who is asked.
+        query: what is asked.
+        period: of the flows.
+        before: fields to group by besides, before those of the query.
+    """
+    groups = (*before, *(group.field for group in query.group_by))
+    bucket = seconds(query.bucket, period) if query.bucket else None
+    order = (query.metrics[0].name, True)
+    step = Step(query.filter, period, groups, bucket, query.metrics, query.having, order, _FIRST)
+    try:
+        rows = engine(step)
+    except QueryError:
+        # ES|QL knows no fields and indices that are not there; the query DSL takes them for empty.
+        rows = engine(replace(step, order=None, limit=None))
+    if len(rows) >= _FIRST:
+        rows = engine(replace(step, order=None, limit=None))
+    return rows
+
+
+def history(
+    rule: Rule, engine: Engine, owner: str | None, rows: Iterable[Row], now: datetime, *, by_owner: bool
+) -> tuple[tuple[datetime, float], ...]:
+    """The number of some groups together in the last pieces of time, oldest first; of a change nothing."""
+    if rule.change is not None:
+        return ()
+    query, _ = to_query(rule, now)
+    narrowed = rule.filter
+    if rule.groups:
+        narrowed = narrowed.narrowed(rule.groups, [row.groups for row in rows])
+    if by_owner:
+        narrowed = narrowed.narrowed([OWNER], [(owner,)])
+    start = piece_of(rule, now) - timedelta(seconds=rule.timespan * (_CHART - 1))
+    pieces = {
+        start + timedelta(seconds=rule.timespan * number): 0.0 for number in range(_CHART)
+    }  # those in which nothing was are zero
+    for begin, number in ask(
+        engine, replace(query, filter=narrowed, group_by=(), having=()), Period(start, now)
+    ):
+        pieces[begin] = float(number)  # type: ignore[index,arg-type] # of a query with buckets and one number
+    return tuple(pieces.items())
+
+
+def lacking(engine: Engine, names: Sequence[str]) -> set[str] | None:
+    """Those of some fields that no flow has, of all the time there is; None when there are no flows."""
+    metrics = [
+        Metric("share", f"has{at}", filter=Filter({f"{name}|exists": True})) for at, name in enumerate(names)
+    ]
+    every = Step(Filter(), None, (), None, (Metric("count", "flows"), *metrics))
+    rows = engine(every)
+    if not rows or not rows[0][0]:
+        return None
+    return {name for name, share in zip(names, rows[0][1:], strict=True) if not share}
+
+
+def fields(rule: Rule) -> list[str]:
+    """What a rule asks for, each once."""
+    counted = [rule.field] if rule.field else []
+    return list(dict.fromkeys([*rule.filter.fields(), *rule.groups, *counted]))
+
+
+def _row(rule: Rule, row: Sequence[object]) -> Row:
+    """A row of the engine: of a threshold (piece, groups, number), of a change (groups, number, moment)."""
+    if rule.change is None:
+        since, *groups, value = row
+    else:
+        *groups, value, since = row
+    return Row(tuple(groups), value, since)  # type: ignore[arg-type] # as the engine promises
