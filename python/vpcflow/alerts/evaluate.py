@@ -15,7 +15,7 @@ from vpcflow.query.answer import Engine, Step, seconds
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period, Query
 
-__all__ = ["OWNER", "ask", "evaluate", "fields", "history", "lacking", "looks_back", "piece_of"]
+__all__ = ["OWNER", "ask", "evaluate", "fields", "history", "lacking", "looks_back", "piece_of", "row_of"]
 
 #: Whose job a flow is, as the run that indexed it wrote it.
 OWNER = "labels.owner"
@@ -59,14 +59,14 @@ def evaluate(
     """
     query, period = to_query(rule, now, since=since)
     if not by_owner:
-        return {None: [_row(rule, row) for row in ask(engine, query, period)]}
+        return {None: [row_of(rule, row) for row in ask(engine, query, period)]}
     # Two questions, however many owners there are: flows without an owner are in no group of owners.
     rest = replace(query, filter=query.filter.narrowed([OWNER], [(None,)]))
     found: dict[str | None, list[Row]] = defaultdict(list)
-    found[None] = [_row(rule, row) for row in ask(engine, rest, period)]
+    found[None] = [row_of(rule, row) for row in ask(engine, rest, period)]
     at = 0 if query.bucket is None else 1
     for row in ask(engine, query, period, (OWNER,)):
-        found[str(row[at])].append(_row(rule, (*row[:at], *row[at + 1 :])))
+        found[str(row[at])].append(row_of(rule, (*row[:at], *row[at + 1 :])))
     return dict(found)
 
 
@@ -136,7 +136,7 @@ def fields(rule: Rule) -> list[str]:
     return list(dict.fromkeys([*rule.filter.fields(), *rule.groups, *counted]))
 
 
-def _row(rule: Rule, row: Sequence[object]) -> Row:
+def row_of(rule: Rule, row: Sequence[object]) -> Row:
     """A row of the engine: of a threshold (piece, groups, number), of a change (groups, number, moment)."""
     if rule.change is None:
         since, *groups, value = row

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["alerts"]
 
 _LATER = {
+    "backtest": ("vpcflow.cli.alerts_backtest:backtest", "Say how often rules would have fired."),
     "run": ("vpcflow.cli.alerts_run:run", "Evaluate rules and tell whom it concerns."),
 }
 
@@ -48,6 +49,7 @@ def alerts() -> None:
     \b
     vpcflow alerts list                                what is watched for
     vpcflow alerts check my-rules/*.yml                whether rules are right
+    vpcflow alerts backtest --last 30d                 how often each would have fired
     vpcflow alerts run --config vpcflow.toml --every 1m
     """  # noqa: D301 - click's mark for lines that stay as they are
 
