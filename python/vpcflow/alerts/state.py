@@ -11,12 +11,13 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vpcflow.alerts.notice import Notice, Row
+from vpcflow.alerts.rules import LATE
 from vpcflow.errors import ConfigError, SinkError
 
 if TYPE_CHECKING:
@@ -97,9 +98,7 @@ class State:
         except sqlite3.Error as error:
             why = f"can't be used to remember alerts: {error}; give another file with --state"
             if "locked" in str(error):
-                why = (
-                    "another vpcflow alerts run is using it; end that one, or give another file with --state"
-                )
+                why = "another vpcflow alerts run has it; end that one, or give another file with --state"
             raise ConfigError(f"{path}: {why}") from error
 
     def close(self) -> None:
@@ -141,7 +140,8 @@ class State:
         """Takes what a rule has found, and says what of it is to be told.
 
         A group is told when it is new, and again when it was seen in a later piece of time and the rule's
-        throttle has passed. It is over when it was not found any more: `found` has all that came late.
+        throttle has passed. It is over when all records of its last piece of time have come, and when it was
+        not found any more.
 
         Args:
             rule: the rule.
@@ -150,33 +150,27 @@ class State:
         """
         known = self._known(rule)
         changes: dict[tuple[str, str | None], list[Row]] = defaultdict(list)
-        for owner, rows in found.items():
-            pieces: dict[str, list[Row]] = defaultdict(list)
-            for row in rows:
-                pieces[json.dumps(row.groups, default=str)].append(row)
-            for groups, several in pieces.items():
-                before = known.pop((owner or "", groups), None)
-                last = max(several, key=lambda row: row.since)
-                untold = [row for row in several if before is None or row.since > before.told_since]
-                told_since, told_at = (before.told_since, before.told_at) if before else (last.since, now)
-                if untold and (before is None or now - before.told_at >= timedelta(seconds=rule.quiet)):
-                    changes["fired", owner].append(max(untold, key=lambda row: row.value))
-                    told_since, told_at = last.since, now
-                self._run(
-                    "INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
-                    (
-                        rule.id,
-                        owner or "",
-                        groups,
-                        last.value,
-                        *map(_text, (last.since, told_since, told_at)),
-                    ),
-                )
-        for (owner_name, groups), gone in known.items():
+        for key, pieces in _by_group(found).items():
+            before = known.pop(key, None)
+            last = max(pieces, key=lambda row: row.since)
+            untold = [row for row in pieces if before is None or row.since > before.told_since]
+            if untold and (before is None or now - before.told_at >= timedelta(seconds=rule.quiet)):
+                changes["fired", key[0] or None].append(max(untold, key=lambda row: row.value))
+                self._put(rule, key, _Known(last.value, last.since, last.since, now, active=True))
+            elif before is not None:
+                alert = replace(before, value=last.value, since=last.since)
+                if _complete(rule, last, now):
+                    known[key] = alert
+                else:
+                    self._put(rule, key, replace(alert, active=True))
+        for key, gone in known.items():
             if gone.active and _has_end(rule, gone, now):
-                row = Row(tuple(json.loads(groups)), gone.value, gone.since)
-                changes["over", owner_name or None].append(row)
-            self._put_away(rule, owner_name, groups, gone, now)
+                row = Row(tuple(json.loads(key[1])), gone.value, gone.since)
+                changes["over", key[0] or None].append(row)
+            if now - gone.told_at < timedelta(seconds=rule.quiet):  # so that it isn't told again before
+                self._put(rule, key, replace(gone, active=False))
+            else:
+                self._run("DELETE FROM alert WHERE rule = ? AND owner = ? AND groups = ?", (rule.id, *key))
         return [
             Change(state, owner, tuple(sorted(rows, key=lambda row: -row.value)))  # type: ignore[arg-type]
             for (state, owner), rows in changes.items()
@@ -219,6 +213,13 @@ class State:
         except sqlite3.Error as error:
             raise SinkError(f"{self._path}: alerts can't be remembered: {error}") from error
 
+    def _put(self, rule: Rule, key: tuple[str, str], alert: _Known) -> None:
+        moments = map(_text, (alert.since, alert.told_since, alert.told_at))
+        self._run(
+            "INSERT OR REPLACE INTO alert VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (rule.id, *key, alert.value, *moments, alert.active),
+        )
+
     def _known(self, rule: Rule) -> dict[tuple[str, str], _Known]:
         rows = self._run(
             "SELECT owner, groups, value, since, told_since, told_at, active FROM alert WHERE rule = ?",
@@ -230,14 +231,6 @@ class State:
             )
             for owner, groups, value, since, told_since, told_at, active in rows
         }
-
-    def _put_away(self, rule: Rule, owner: str, groups: str, gone: _Known, now: datetime) -> None:
-        """Keeps what is over for as long as the same is not to be told again."""
-        where = (rule.id, owner, groups)
-        if now - gone.told_at < timedelta(seconds=rule.quiet):
-            self._run("UPDATE alert SET active = 0 WHERE rule = ? AND owner = ? AND groups = ?", where)
-        else:
-            self._run("DELETE FROM alert WHERE rule = ? AND owner = ? AND groups = ?", where)
 
     def _check(self, target: str) -> None:
         known = self.fact("state", "target")
@@ -254,6 +247,20 @@ class _Known:
     told_since: datetime
     told_at: datetime
     active: bool
+
+
+def _by_group(found: Mapping[str | None, Sequence[Row]]) -> dict[tuple[str, str], list[Row]]:
+    """The pieces of time of each owner and group."""
+    pieces: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for owner, rows in found.items():
+        for row in rows:
+            pieces[owner or "", json.dumps(row.groups, default=str)].append(row)
+    return pieces
+
+
+def _complete(rule: Rule, piece: Row, now: datetime) -> bool:
+    """Whether all records of a piece of time have come by now."""
+    return rule.change is None and piece.since <= now - timedelta(seconds=rule.timespan + LATE)
 
 
 def _has_end(rule: Rule, gone: _Known, now: datetime) -> bool:
