@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["QueryError", "Rows", "copy_parquet", "run"]
+__all__ = ["QueryError", "Rows", "copy_parquet", "fetch", "run", "write_parquet"]
 
 _FETCH = 10_000
 
@@ -54,6 +54,22 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
         raise QueryError(_one_line(error)) from error
 
 
+def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    """All rows of one statement, none of whose columns is a time with a zone.
+
+    Raises:
+        QueryError: DuckDB doesn't take it.
+    """
+    import duckdb
+
+    try:
+        return connection.execute(sql).fetchall()
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
 def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os.PathLike[str]) -> None:
     """Runs the statements of `sql` and writes the rows of the last into a Parquet file."""
     import duckdb
@@ -66,6 +82,35 @@ def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os
         raise KeyboardInterrupt from error
     except duckdb.Error as error:
         raise QueryError(_one_line(error)) from error
+
+
+def write_parquet(rows: Rows, types: Sequence[str], path: str | os.PathLike[str]) -> None:
+    """Writes rows into a Parquet file.
+
+    Args:
+        rows: whatever they come from.
+        types: DuckDB's of the columns; values are cast to them.
+        path: of the file.
+    """
+    import duckdb
+
+    columns = ", ".join(
+        f"CAST(row[{at}] AS {of}) AS {_quoted(name)}"
+        for at, (name, of) in enumerate(zip(rows.columns, types, strict=True), 1)
+    )
+    texts = [[None if value is None else str(value) for value in row] for row in rows.rows]
+    target = str(path).replace("'", "''")
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE texts (rows VARCHAR[][])")
+        connection.execute("INSERT INTO texts VALUES (?)", [texts])
+        connection.execute(
+            f"COPY (SELECT {columns} FROM (SELECT unnest(rows) AS row FROM texts))"  # noqa: S608
+            f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _run_but_last(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
