@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vpcflow.errors import QueryError
+from vpcflow.query.store import beside_writers
 
 if TYPE_CHECKING:
     import os
@@ -43,9 +44,10 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
 
     try:
         last = _run_but_last(connection, sql)
-        result = connection.execute(_with_text_times(connection, last) or last)
+        result = beside_writers(lambda: connection.execute(_with_text_times(connection, last) or last))
         described = result.description or []
-        columns = _unique([str(column[0]) for column in (_describe(connection, last) or described)])
+        named = beside_writers(lambda: _describe(connection, last))
+        columns = _unique([str(column[0]) for column in (named or described)])
         numeric = [_is_number(str(column[1])) for column in described]
         return Rows(columns, numeric, _fetch(result))
     except duckdb.InterruptException as error:
@@ -63,7 +65,7 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ..
     import duckdb
 
     try:
-        return connection.execute(sql).fetchall()
+        return beside_writers(lambda: connection.execute(sql).fetchall())
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except duckdb.Error as error:
@@ -77,7 +79,9 @@ def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os
     try:
         last = _run_but_last(connection, sql)
         target = str(path).replace("'", "''")
-        connection.execute(f"COPY (\n{last}\n) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        beside_writers(
+            lambda: connection.execute(f"COPY (\n{last}\n) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        )
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except duckdb.Error as error:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vpcflow import _core
 from vpcflow.errors import ConfigError
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     from vpcflow.query.model import Period
 
-__all__ = ["connect"]
+__all__ = ["beside_writers", "connect"]
+
+T = TypeVar("T")
+
+#: So often a store is asked anew when a file of it goes between being found and being opened.
+_TRIES = 10
 
 # An address as 32 digits, IPv4 as IPv6 has it: what sorts and compares as addresses do. What stands for ::
 # is as many groups as are missing.
@@ -86,11 +91,28 @@ def connect(
             f"SET allowed_paths = [{', '.join(_literal(Path(p).absolute()) for p in writable)}]"
         )
         connection.execute("SET enable_external_access = false")
-        _make_view(connection, _patterns(root.resolve(), period))
+        beside_writers(lambda: _make_view(connection, _patterns(root.resolve(), period)))
     except duckdb.Error as error:
         connection.close()
         raise ConfigError(f"{root}: the store can't be read: {str(error).splitlines()[0]}") from error
     return connection
+
+
+def beside_writers(ask: Callable[[], T]) -> T:
+    """What `ask` gives, which reads the store.
+
+    An object that is indexed again can have fewer parts than before: one that was found may be gone when it
+    is opened.
+    """
+    import duckdb
+
+    for left in reversed(range(_TRIES)):
+        try:
+            return ask()
+        except duckdb.IOException as error:
+            if "No such file" not in str(error) or not left:
+                raise
+    raise AssertionError
 
 
 def _patterns(root: Path, period: Period | None) -> list[str]:
