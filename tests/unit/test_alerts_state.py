@@ -69,8 +69,7 @@ class Bench:
         before = len(self.pad.told)
         with State(self.folder / "state.db", "flows") as state:
             watch = Watch(self.rules, self.owners, [self.pad], state, say=self.said.append)
-            with open_flows(self.store) as engine:
-                done, _ = watch.evaluate(engine, now)
+            done, _ = watch.evaluate(lambda period: open_flows(self.store, period=period), now)
             if tell:
                 watch.tell(done)
         return [_short(*one) for one in self.pad.told[before:]], done
@@ -232,7 +231,9 @@ def test_a_field_that_the_flows_lack_is_said_once(tmp_path: Path) -> None:
     bench.seen(after(minutes=1))
     assert bench.round(after(minutes=2))[1] == Round()
     bench.round(after(minutes=3))
-    assert bench.said == ["SSH refused: no flow has destination.geo.country_name, which the rule asks for"]
+    assert bench.said == [
+        "SSH refused: no flow of the last day has destination.geo.country_name, which the rule asks for"
+    ]
 
 
 GONE = [

@@ -8,25 +8,20 @@ belong to.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from vpcflow.alerts.evaluate import ask, piece_of, row_of
+from vpcflow.alerts.evaluate import Flows, ask, piece_of, row_of
 from vpcflow.alerts.notice import Row
 from vpcflow.alerts.queries import to_query
 from vpcflow.query.model import Period
 
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
-    from vpcflow.query.answer import Engine
 
-__all__ = ["Day", "Flows", "backtest", "by_day"]
-
-#: Opens the flows of a period.
-Flows = Callable[[Period], AbstractContextManager["Engine"]]
+__all__ = ["Day", "backtest", "by_day"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from vpcflow.alerts.notice import Row
 from vpcflow.alerts.queries import to_query
@@ -13,15 +14,35 @@ from vpcflow.alerts.rules import LATE, Rule
 from vpcflow.errors import QueryError
 from vpcflow.query.answer import Engine, Step, seconds
 from vpcflow.query.filters import Filter
-from vpcflow.query.model import Metric, Period, Query
+from vpcflow.query.model import Group, Metric, Period, Query
 
-__all__ = ["OWNER", "ask", "evaluate", "fields", "history", "lacking", "looks_back", "piece_of", "row_of"]
+__all__ = [
+    "OWNER",
+    "Engines",
+    "Flows",
+    "ask",
+    "evaluate",
+    "fields",
+    "history",
+    "lacking",
+    "looks_back",
+    "piece_of",
+    "row_of",
+]
 
 #: Whose job a flow is, as the run that indexed it wrote it.
 OWNER = "labels.owner"
 
 #: Rows that are asked for at first: ES|QL ranks so many. Who has more to say is asked for all.
 _FIRST = 9_999
+
+#: So many groups are looked for by name in the time before.
+_FEW = 100
+
+_DAY = timedelta(days=1)
+
+#: Opens the flows of a period.
+Flows = Callable[[Period], AbstractContextManager[Engine]]
 
 #: Pieces of time of a chart.
 _CHART = 24
@@ -41,14 +62,41 @@ def piece_of(rule: Rule, moment: datetime) -> datetime:
     return datetime.fromtimestamp(at - at % rule.timespan, UTC)
 
 
+class Engines:
+    """Opens flows, those of the same days once.
+
+    Args:
+        flows: opens the flows of a period.
+    """
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
+        self._stack = ExitStack()
+        self._opened: dict[tuple[date, date], Engine] = {}
+
+    def __enter__(self) -> Engines:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def __call__(self, period: Period) -> Engine:
+        start, end = (moment.astimezone(UTC).date() for moment in period)
+        if (start, end) not in self._opened:
+            midnight = time(tzinfo=UTC)
+            days = Period(datetime.combine(start, midnight), datetime.combine(end, midnight) + _DAY)
+            self._opened[start, end] = self._stack.enter_context(self._flows(days))
+        return self._opened[start, end]
+
+
 def evaluate(
-    rule: Rule, engine: Engine, now: datetime, since: datetime, *, by_owner: bool
+    rule: Rule, engines: Engines, now: datetime, since: datetime, *, by_owner: bool
 ) -> dict[str | None, list[Row]]:
     """The groups that a rule has something to say of, each with each piece of time, by owner.
 
     Args:
         rule: the rule.
-        engine: who is asked.
+        engines: who is asked.
         now: the end of the time that is looked at, not included.
         since: where it begins, and from when on something is new.
         by_owner: count the flows of each owner, and those of nobody, by themselves, as Kibana's rules do.
@@ -58,30 +106,60 @@ def evaluate(
         QueryError, ConfigError, SinkError: from the engine.
     """
     query, period = to_query(rule, now, since=since)
+    find = _news if rule.change == "new" else _rows
+    found: dict[str | None, list[Row]] = defaultdict(list)
     if not by_owner:
-        return {None: [row_of(rule, row) for row in ask(engine, query, period)]}
+        found[None] = [row_of(rule, row) for row in find(engines, query, period, since)]
+        return found
     # Two questions, however many owners there are: flows without an owner are in no group of owners.
     rest = replace(query, filter=query.filter.narrowed([OWNER], [(None,)]))
-    found: dict[str | None, list[Row]] = defaultdict(list)
-    found[None] = [row_of(rule, row) for row in ask(engine, rest, period)]
+    found[None] = [row_of(rule, row) for row in find(engines, rest, period, since)]
     at = 0 if query.bucket is None else 1
-    for row in ask(engine, query, period, (OWNER,)):
+    for row in find(engines, replace(query, group_by=(Group(OWNER), *query.group_by)), period, since):
         found[str(row[at])].append(row_of(rule, (*row[:at], *row[at + 1 :])))
-    return dict(found)
+    return found
 
 
-def ask(
-    engine: Engine, query: Query, period: Period | None, before: Sequence[str] = ()
-) -> list[tuple[object, ...]]:
+def _rows(engines: Engines, query: Query, period: Period, since: datetime) -> list[tuple[object, ...]]:
+    return ask(engines(period), query, period)
+
+
+def _news(engines: Engines, query: Query, period: Period, since: datetime) -> list[tuple[object, ...]]:
+    """What is there since then, and was not before.
+
+    The same as to ask for all that was there in the whole period; but most of what is there today was there
+    yesterday, and the days before are asked for the rest alone.
+    """
+    recent = Period(since, period.end)
+    rows = ask(engines(recent), replace(query, having=query.having[:1]), recent)
+    fields = [group.field for group in query.group_by]
+    end = since
+    for days in (1, 7, None):
+        if len(rows) > _FEW:
+            return _rows(engines, query, period, since)
+        start = period.start if days is None else max(period.start, since - days * _DAY)
+        if not rows or start >= end:
+            continue
+        before = Period(start, end)
+        narrowed = (
+            query.filter.narrowed(fields, [row[: len(fields)] for row in rows]) if fields else query.filter
+        )
+        counted = replace(query, filter=narrowed, metrics=query.metrics[:1], having=())
+        known = {row[: len(fields)] for row in ask(engines(before), counted, before)}
+        rows = [row for row in rows if row[: len(fields)] not in known]
+        end = start
+    return rows
+
+
+def ask(engine: Engine, query: Query, period: Period) -> list[tuple[object, ...]]:
     """The rows of a query in which no group has a limit, in any order.
 
     Args:
         engine: who is asked.
         query: what is asked.
         period: of the flows.
-        before: fields to group by besides, before those of the query.
     """
-    groups = (*before, *(group.field for group in query.group_by))
+    groups = tuple(group.field for group in query.group_by)
     bucket = seconds(query.bucket, period) if query.bucket else None
     order = (query.metrics[0].name, True)
     step = Step(query.filter, period, groups, bucket, query.metrics, query.having, order, _FIRST)
@@ -96,7 +174,7 @@ def ask(
 
 
 def history(
-    rule: Rule, engine: Engine, owner: str | None, rows: Iterable[Row], now: datetime, *, by_owner: bool
+    rule: Rule, engines: Engines, owner: str | None, rows: Iterable[Row], now: datetime, *, by_owner: bool
 ) -> tuple[tuple[datetime, float], ...]:
     """The number of some groups together in the last pieces of time, oldest first; of a change nothing."""
     if rule.change is not None:
@@ -111,19 +189,19 @@ def history(
     pieces = {
         start + timedelta(seconds=rule.timespan * number): 0.0 for number in range(_CHART)
     }  # those in which nothing was are zero
-    for begin, number in ask(
-        engine, replace(query, filter=narrowed, group_by=(), having=()), Period(start, now)
-    ):
+    period = Period(start, now)
+    total = replace(query, filter=narrowed, group_by=(), having=())
+    for begin, number in ask(engines(period), total, period):
         pieces[begin] = float(number)  # type: ignore[index,arg-type] # of a query with buckets and one number
     return tuple(pieces.items())
 
 
-def lacking(engine: Engine, names: Sequence[str]) -> set[str] | None:
-    """Those of some fields that no flow has, of all the time there is; None when there are no flows."""
+def lacking(engine: Engine, names: Sequence[str], period: Period | None = None) -> set[str] | None:
+    """Those of some fields that no flow has, of a period or at all; None when there are no flows."""
     metrics = [
         Metric("share", f"has{at}", filter=Filter({f"{name}|exists": True})) for at, name in enumerate(names)
     ]
-    every = Step(Filter(), None, (), None, (Metric("count", "flows"), *metrics))
+    every = Step(Filter(), period, (), None, (Metric("count", "flows"), *metrics))
     rows = engine(every)
     if not rows or not rows[0][0]:
         return None

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from vpcflow.alerts.evaluate import evaluate, fields, history, lacking, looks_back
+from vpcflow.alerts.evaluate import Engines, Flows, evaluate, fields, history, lacking, looks_back
 from vpcflow.alerts.notice import Notice, Row
 from vpcflow.errors import ConfigError, QueryError, SinkError
+from vpcflow.query.model import Period
 
 if TYPE_CHECKING:
     from vpcflow.alerts.notify import Channel
     from vpcflow.alerts.rules import Rule
     from vpcflow.alerts.state import Change, State
     from vpcflow.owners import Owner
-    from vpcflow.query.answer import Engine
 
 __all__ = ["Round", "Watch"]
 
@@ -70,11 +70,11 @@ class Watch:
         self._say = say
         self._stop = stop or threading.Event()
 
-    def evaluate(self, engine: Engine, now: datetime, *, keep: bool = True) -> tuple[Round, list[Notice]]:
+    def evaluate(self, flows: Flows, now: datetime, *, keep: bool = True) -> tuple[Round, list[Notice]]:
         """Asks every rule, and puts what is to be told into the outbox, all of it or nothing.
 
         Args:
-            engine: who is asked.
+            flows: opens the flows of a period.
             now: until when.
             keep: without it nothing is remembered and nothing put into the outbox.
 
@@ -82,28 +82,23 @@ class Watch:
             SinkError: the engine can't be reached.
         """
         done = Round()
-        self._say_what_lacks(engine, keep=keep)
-        found = {}
-        for rule in self._rules:
-            since = self._since(rule, now)
-            try:
-                found[rule.id] = since, evaluate(rule, engine, now, since, by_owner=bool(self._owners))
-            except (QueryError, ConfigError) as error:
-                self._say(f"{rule.title}: could not be evaluated: {error}")
-                done.failed += 1
-        notices = []
-        with self._state.together(keep=keep):
+        with Engines(flows) as engines:
+            self._say_what_lacks(engines, now, keep=keep)
+            found = {}
             for rule in self._rules:
-                if rule.id not in found:
-                    continue
-                since, rows = found[rule.id]
-                for change in self._state.take(rule, rows, now):
-                    notice = self._notice(rule, change, engine, since, now)
-                    notices.append(notice)
-                    self._queue(notice, change.owner)
-                    done.fired += len(change.rows) if change.state == "fired" else 0
-                    done.over += len(change.rows) if change.state == "over" else 0
-                self._state.note("evaluated", rule.id, now.isoformat())
+                since = self._since(rule, now)
+                try:
+                    rows = evaluate(rule, engines, now, since, by_owner=bool(self._owners))
+                except (QueryError, ConfigError) as error:
+                    self._say(f"{rule.title}: could not be evaluated: {error}")
+                    done.failed += 1
+                else:
+                    found[rule.id] = since, rows
+            notices = []
+            with self._state.together(keep=keep):
+                for rule in self._rules:
+                    if rule.id in found:
+                        notices += self._take(rule, *found[rule.id], engines, now=now, done=done)
         return done, notices
 
     def tell(self, done: Round) -> None:
@@ -152,18 +147,17 @@ class Watch:
         since = looks_back(rule, min(last, now))
         return min(since, now - timedelta(seconds=rule.timespan)) if rule.change == "new" else since
 
-    def _say_what_lacks(self, engine: Engine, *, keep: bool) -> None:
+    def _say_what_lacks(self, engines: Engines, now: datetime, *, keep: bool) -> None:
         """Says once of each rule which of its fields no flow has. What was there once is not asked again."""
         wanted = {rule.title: fields(rule) for rule in self._rules}
         names = sorted({name for several in wanted.values() for name in several})
         unsure = [name for name in names if self._state.fact("field", name) is None]
-        if not unsure:
-            return
-        missing = lacking(engine, unsure)
+        day = Period(now - timedelta(days=1), now)
+        missing = lacking(engines(day), unsure, day) if unsure else set()
         with self._state.together(keep=keep):
             if missing is None:
                 if self._state.note("said", "empty"):
-                    self._say("nothing is indexed yet, so no rule has anything to say")
+                    self._say("there is no flow of the last day, so rules have nothing to count")
                 return
             self._state.forget("said", "empty")
             for name in set(unsure) - missing:
@@ -171,27 +165,47 @@ class Watch:
             for title, several in wanted.items():
                 absent = ", ".join(name for name in several if name in missing)
                 if absent and self._state.note("lacking", title, absent):
-                    self._say(f"{title}: no flow has {absent}, which the rule asks for")
+                    self._say(f"{title}: no flow of the last day has {absent}, which the rule asks for")
 
-    def _notice(self, rule: Rule, change: Change, engine: Engine, since: datetime, now: datetime) -> Notice:
-        rows = change.rows[:_TOP]
-        numbers: tuple[tuple[datetime, float], ...] = ()
-        by_owner = bool(self._owners)
+    def _take(
+        self,
+        rule: Rule,
+        since: datetime,
+        rows: Mapping[str | None, Sequence[Row]],
+        engines: Engines,
+        *,
+        now: datetime,
+        done: Round,
+    ) -> list[Notice]:
+        notices = []
+        for change in self._state.take(rule, rows, now):
+            notice = Notice(
+                key=_key(rule, change, now),
+                state=change.state,
+                rule=rule,
+                owner=self._owners.get(change.owner or ""),
+                rows=change.rows[:_TOP],
+                count=len(change.rows),
+                start=since if rule.change is None else now - timedelta(seconds=rule.window),
+                end=now,
+                history=self._history(rule, change, engines, now),
+            )
+            notices.append(notice)
+            self._queue(notice, change.owner)
+            done.fired += len(change.rows) if change.state == "fired" else 0
+            done.over += len(change.rows) if change.state == "over" else 0
+        self._state.note("evaluated", rule.id, now.isoformat())
+        return notices
+
+    def _history(
+        self, rule: Rule, change: Change, engines: Engines, now: datetime
+    ) -> tuple[tuple[datetime, float], ...]:
+        rows, owner = change.rows[:_TOP], change.owner
         try:
-            numbers = history(rule, engine, change.owner, rows, now, by_owner=by_owner)
+            return history(rule, engines, owner, rows, now, by_owner=bool(self._owners))
         except (QueryError, ConfigError) as error:  # the message goes without its chart
             self._say(f"{rule.title}: no history: {error}")
-        return Notice(
-            key=_key(rule, change, now),
-            state=change.state,
-            rule=rule,
-            owner=self._owners.get(change.owner or ""),
-            rows=rows,
-            count=len(change.rows),
-            start=since if rule.change is None else now - timedelta(seconds=rule.window),
-            end=now,
-            history=numbers,
-        )
+            return ()
 
     def _queue(self, notice: Notice, owner: str | None) -> None:
         for channel in self._channels:

@@ -94,7 +94,7 @@ def backtest(
         rules = [replace(rule, threshold=(rule.threshold[0], threshold)) for rule in rules]
 
     def flows(asked: Period) -> AbstractContextManager[Engine]:
-        return open_flows(target, namespace=namespace, ca=ca)
+        return open_flows(target, namespace=namespace, ca=ca, period=asked)
 
     period = Period(*(datetime.fromtimestamp(moment, UTC) for moment in (start, end)))
     days: list[Day] = []

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +20,9 @@ from vpcflow.errors import VpcflowError
 from vpcflow.query.flows import open_flows
 
 if TYPE_CHECKING:
+    from vpcflow.alerts.evaluate import Flows
     from vpcflow.query.answer import Engine
+    from vpcflow.query.model import Period
 
 __all__ = ["run"]
 
@@ -95,7 +95,10 @@ def run(
     if dry_run and not state_file.exists():
         state_file = Path(":memory:")
     say = _Warnings()
-    flows = partial(open_flows, target, namespace=namespace, ca=ca)
+
+    def flows(asked: Period) -> AbstractContextManager[Engine]:
+        return open_flows(target, namespace=namespace, ca=ca, period=asked)
+
     with State(state_file, f"{target}, namespace {namespace}" if namespace else target) as state:
         if every is None:
             done = _round(Watch(rules, owners, tell, state, say=say), flows, dry_run=dry_run)
@@ -117,12 +120,11 @@ def run(
                 stop.wait(max(0.0, every - (time.monotonic() - began)))
 
 
-def _round(watch: Watch, flows: Callable[[], AbstractContextManager[Engine]], *, dry_run: bool) -> Round:
+def _round(watch: Watch, flows: Flows, *, dry_run: bool) -> Round:
     """Evaluates, and tells what there is to tell: what is left from before in any case."""
     done = Round()
     try:
-        with flows() as engine:
-            done, notices = watch.evaluate(engine, datetime.now(UTC), keep=not dry_run)
+        done, notices = watch.evaluate(flows, datetime.now(UTC), keep=not dry_run)
     finally:
         if not dry_run:
             watch.tell(done)
