@@ -8,7 +8,6 @@ from pathlib import Path
 import vpcflow
 from unit.flowlogs import HEADER, write
 
-NOW = datetime.now(UTC).replace(microsecond=0)
 ATTACKER, OTHER, HOST = "203.0.113.9", "198.51.100.7", "10.0.1.20"
 
 SSH = """title: SSH, the flows
@@ -51,7 +50,7 @@ def record(
 
 
 def ago(**time: float) -> datetime:
-    return NOW - timedelta(**time)
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(**time)
 
 
 def fill(store: Path, *lines: str, name: str = "a", **options: object) -> Path:

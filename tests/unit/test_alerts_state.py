@@ -6,12 +6,12 @@ The channel is one that writes down what it is told, and can be out of order.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from unit.alerting import ATTACKER, NOW, OTHER, SSH, fill, record, rules
+from unit.alerting import ATTACKER, OTHER, SSH, fill, record, rules
 from vpcflow.alerts.notice import Notice
 from vpcflow.alerts.rules import load_several
 from vpcflow.alerts.run import Round, Watch
@@ -22,7 +22,7 @@ from vpcflow.owners import Match, Owner
 from vpcflow.query.flows import open_flows
 
 #: The begin of a piece of time of the rule `SSH`, ten minutes.
-TEN = NOW.replace(minute=0, second=0)
+TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
 QUIET = ("level: low", "level: low\nthrottle: 30m")
 
 
