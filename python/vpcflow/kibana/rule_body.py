@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vpcflow.alerts.document import document
+from vpcflow.alerts.rules import LATE
 from vpcflow.kibana.connectors import id_of
 from vpcflow.kibana.links import dashboard
 
@@ -22,14 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["body_of"]
 
-#: How long after its end a record can arrive: AWS delivers to S3 within 10 minutes, then it is read.
-LATE = 900
-
 #: ES|QL in rules.
 _ESQL = (8, 13)
 
 _TOP = 5
-_THROTTLE = "1h"
 
 
 def body_of(
@@ -37,7 +34,7 @@ def body_of(
 ) -> tuple[dict[str, Any] | None, str]:
     """The body to send, without ``enabled``; or None and why this Kibana can't have the rule."""
     name = owner.name if owner else None
-    interval = max(60, min(alert.timespan, 600))
+    interval = _interval(alert)
     if kibana.version >= _ESQL:
         params = _esql_params(alert, name, interval, rest=rest)
     elif (query := alert.dsl(name, rest=rest)) is not None:
@@ -56,6 +53,11 @@ def body_of(
         "actions": [one for one in actions if one is not None],
     }
     return body, ""
+
+
+def _interval(alert: Rule) -> int:
+    """Seconds between two runs. Kibana refuses a throttle below it."""
+    return max(60, min(alert.timespan, 600))
 
 
 def _esql_params(alert: Rule, owner: str | None, interval: int, *, rest: bool) -> dict[str, Any]:
@@ -110,7 +112,11 @@ def _action(
         "id": id_of(connector, kibana.space),
         "group": "query matched",
         "params": params,
-        "frequency": {"summary": False, "notify_when": "onThrottleInterval", "throttle": _THROTTLE},
+        "frequency": {
+            "summary": False,
+            "notify_when": "onThrottleInterval",
+            "throttle": _span(max(alert.quiet, _interval(alert))),
+        },
     }
 
 
