@@ -69,6 +69,7 @@ def test_kibanas_index_needs_an_elasticsearch(toml):
     ):
         channels(path, {})
     assert names(channels(path, {"ELASTICSEARCH_URL": "https://host:9200"})) == ["Index index"]
+    assert names(channels(path, {}, flows="https://host:9200")) == ["Index index"]
 
 
 def test_a_port_that_fits(toml):
