@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
+from vpcflow.alerts.document import document
 from vpcflow.alerts.rules import LATE
-from vpcflow.kibana.assets import in_space
+from vpcflow.kibana.connectors import id_of
+from vpcflow.kibana.links import dashboard
 
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
+    from vpcflow.connectors import Connector
     from vpcflow.kibana.client import Kibana
-    from vpcflow.kibana.connectors import Connector
     from vpcflow.owners import Owner
 
 __all__ = ["body_of"]
@@ -93,12 +94,13 @@ def _action(
     text = _message(alert, owner, kibana, rest=rest)
     subject = f"[{alert.level}] {{{{rule.name}}}}"
     if connector.type == "email":
-        to = [owner.email] if owner and owner.email else [] if owner else list(connector.to)
+        to = connector.addresses(owner)
         if not to:
             return None  # nobody to tell: the other connectors do
         params: dict[str, Any] = {"to": to, "subject": subject, "message": text}
     elif connector.type == "index":
-        params = {"documents": [_document(alert, owner)]}
+        told = {"value": "{{context.value}}", "hits": "{{context.hits}}", "state": "fired"}
+        params = {"documents": [document(alert, owner, time="{{date}}", name="{{rule.name}}", **told)]}
     elif connector.type == "server-log":
         rows = f"{{{{#context.hits}}}}{_row(alert, kibana)}; {{{{/context.hits}}}}"
         params = {"level": "warn", "message": f"{subject}: {rows}"}
@@ -107,7 +109,7 @@ def _action(
     else:
         params = {"message": f"{subject}\n{text}"}
     return {
-        "id": connector.id(kibana.space),
+        "id": id_of(connector, kibana.space),
         "group": "query matched",
         "params": params,
         "frequency": {
@@ -120,6 +122,9 @@ def _action(
 
 def _message(alert: Rule, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
     """What happened, how many, where, the top five, and where to look. Kibana fills the braces."""
+    minutes = -(-(alert.timespan + LATE) // 60)
+    times = (f"now-{minutes}m", "now")
+    link = dashboard(alert, owner, kibana.space, times, rest=rest)
     lines = [
         alert.description,
         "",
@@ -127,7 +132,7 @@ def _message(alert: Rule, owner: Owner | None, kibana: Kibana, *, rest: bool) ->
         f"{{{{#context.hits}}}}* {_row(alert, kibana)}",
         "{{/context.hits}}",
         *([f"It may also be: {'; '.join(alert.false_positives)}.", ""] if alert.false_positives else []),
-        f"{{{{kibanaBaseUrl}}}}{_link(alert, owner, kibana, rest=rest)}",
+        f"{{{{kibanaBaseUrl}}}}{link}",
     ]
     return "\n".join(lines)
 
@@ -144,37 +149,6 @@ def _row(alert: Rule, kibana: Kibana) -> str:
     if kibana.version >= _ESQL:
         return ", ".join(f"{name} {{{{_source.{_plain(name)}}}}}" for name in (*alert.groups, alert.value))
     return ", ".join(f"{name} {{{{_source.{name}}}}}" for name in ("@timestamp", *alert.groups))
-
-
-def _document(alert: Rule, owner: Owner | None) -> dict[str, Any]:
-    document = {
-        "@timestamp": "{{date}}",
-        "event.kind": "alert",
-        "message": "{{rule.name}}",
-        "rule.id": alert.id,
-        "rule.name": alert.title,
-        "vpcflow.level": alert.level,
-        "vpcflow.value": "{{context.value}}",
-        "vpcflow.hits": "{{context.hits}}",
-    }
-    return document | ({"labels.owner": owner.name} if owner else {})
-
-
-def _link(alert: Rule, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
-    """The dashboard below Kibana's own URL, filtered, over the time that the rule looks at."""
-    space = "" if kibana.space == "default" else f"/s/{quote(kibana.space)}"
-    board = in_space(f"vpcflow-{alert.dashboard}", kibana.space)
-    minutes = -(-(alert.timespan + LATE) // 60)
-    query = _rison(alert.kql(owner.name if owner else None, rest=rest))
-    return (
-        f"{space}/app/dashboards#/view/{board}?_g=(time:(from:now-{minutes}m,to:now))"
-        f"&_a=(query:(language:kuery,query:{query}))"
-    )
-
-
-def _rison(text: str) -> str:
-    """A text in Rison, as Kibana's URLs have it, fit for a URL."""
-    return quote("'" + text.replace("!", "!!").replace("'", "!'") + "'", safe="'!():*,")
 
 
 def _plain(name: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from vpcflow.alerts.notice import Notice
+    from vpcflow.alerts.notify.config import Settings
+    from vpcflow.connectors import Connector
 
 __all__ = ["Channel", "channels"]
 
@@ -24,6 +26,8 @@ class Channel(Protocol):
     def send(self, notice: Notice, recipient: str) -> None:
         """Tells one recipient.
 
+        The messages of errors say which server it is, and not the channel's name.
+
         Raises:
             SinkError: it could not be told now; trying again makes sense.
             ConfigError: it can't be told, and trying again is of no use; the message says why.
@@ -31,26 +35,28 @@ class Channel(Protocol):
         ...
 
 
-def channels(config: str | os.PathLike[str] | None = None) -> list[Channel]:
-    """The channels that a ``vpcflow.toml`` names; standard output when it names none."""
-    return [_Print()]
+def channels(
+    config: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+) -> list[Channel]:
+    """The channels of a configuration file. Connects to nobody.
 
+    Args:
+        config: a ``vpcflow.toml``: its ``[alerts.channels]``, else its ``[kibana.connectors]``. Without a
+            file, or when it has neither, standard output is told.
+        environ: where secrets are; by default ``os.environ``.
 
-class _Print:
-    name = "stdout"
+    Raises:
+        ConfigError: the file can't be used, or a secret is missing.
+    """
+    from vpcflow.alerts.notify import email, index, slack, stdout, webhook
+    from vpcflow.alerts.notify.config import read_settings
 
-    def recipients(self, notice: Notice) -> list[str]:
-        return ["standard output"]
-
-    def send(self, notice: Notice, recipient: str) -> None:
-        whose = f" ({notice.owner.name})" if notice.owner else ""
-        state = "over: " if notice.state == "over" else ""
-        sys.stdout.write(f"{state}[{notice.rule.level}] {notice.rule.title}: {notice.count}{whose}\n")
-        for row in notice.rows:
-            named = ", ".join(
-                f"{name} {value}" for name, value in zip(notice.rule.groups, row.groups, strict=True)
-            )
-            sys.stdout.write(
-                f"  {named}, {notice.rule.value} {row.value:,.0f}, since {row.since:%Y-%m-%d %H:%M} UTC\n"
-            )
-        sys.stdout.flush()
+    kinds: dict[str, Callable[[Connector, Settings], Channel]] = {
+        "email": email.Email,
+        "index": index.Index,
+        "slack": slack.Slack,
+        "stdout": stdout.Stdout,
+        "webhook": webhook.Webhook,
+    }
+    settings = read_settings(config, os.environ if environ is None else environ)
+    return [kinds[one.type](one, settings) for one in settings.connectors]
