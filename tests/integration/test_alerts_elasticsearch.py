@@ -94,11 +94,10 @@ def test_the_backtest_says_the_same_over_both(elasticsearch_url, both, namespace
     assert len({day["rule"] for day in days[0]}) >= 9
 
 
-def test_an_elasticsearch_with_nothing_in_it(elasticsearch_url, tmp_path: Path) -> None:
+def test_a_namespace_that_is_not_there(elasticsearch_url, tmp_path: Path) -> None:
     where = ("--from", elasticsearch_url, "--namespace", "nobody_wrote_here")
-    done = run("alerts", "run", *where, cwd=tmp_path)
-    assert b"there is no flow of the last day" in done.stderr
-    assert (tmp_path / "vpcflow-alerts.db").is_file()
+    done = run("alerts", "run", *where, cwd=tmp_path, code=1)
+    assert b"no such index [logs-aws.vpcflow-nobody_wrote_here]" in done.stderr
 
 
 def test_flows_without_owners_where_owners_are_asked_for(
@@ -117,6 +116,9 @@ def test_flows_without_owners_where_owners_are_asked_for(
 @pytest.mark.timeout(300)  # it boots twice
 def test_an_elasticsearch_that_is_away_is_waited_for(own_elasticsearch, tmp_path: Path) -> None:
     server = own_elasticsearch()
+    empty = run("alerts", "run", "--from", server.url, cwd=tmp_path)
+    assert b"there is no flow of the last day" in empty.stderr
+    assert (tmp_path / "vpcflow-alerts.db").is_file()
     log = write(tmp_path / "a.log", HEADER, *[record(ago(minutes=2))] * 12)
     vpcflow.index(log, to=server.url)
     own = rules(tmp_path / "own")
