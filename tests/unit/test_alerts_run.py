@@ -141,3 +141,9 @@ def test_wrong_usage_is_one_line(tmp_path: Path, wrong: tuple[str, ...], why: st
     fill(tmp_path / "flows", record(ago(minutes=2)))
     done = vpcflow("alerts", "run", "--from", "flows", *wrong, cwd=tmp_path, code=2)
     assert errors(done)[-1] == f"Error: {why}"
+
+
+def test_the_rule_of_the_docs_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+    (tmp_path / "telnet.yml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    assert "Telnet let in" in vpcflow("alerts", "check", "telnet.yml", cwd=tmp_path).stdout.decode()

@@ -206,7 +206,8 @@ def load(path: Path) -> Rule:
         raise ConfigError("alert rules need the package pysigma: pip install 'vpcflow[rules]'") from error
     try:
         content = path.read_text(encoding="utf-8")
-        documents = [one for one in yaml.safe_load_all(content) if one]
+        safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
+        documents = [one for one in yaml.load_all(content, Loader=safe) if one]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:

@@ -28,6 +28,7 @@ _FIRST, _MOST = timedelta(hours=1), timedelta(days=1)
 #: A channel that fails so often in a row is left alone until the next round.
 _GIVE_UP = 3
 _TOP = 5
+_MISSED = "give the --config and --rules of the run before, or another --state to forget them"
 
 
 @dataclass(slots=True)
@@ -110,9 +111,11 @@ class Watch:
         for waiting in self._state.outbox():
             channel, rule = channels.get(waiting.channel), rules.get(waiting.rule)
             if channel is None:
-                errors[f"{waiting.channel}: is no channel any more, and notices wait for it"] = None
+                errors[f"{waiting.channel}: no channel has this name, and notices wait for it; {_MISSED}"] = (
+                    None
+                )
             elif rule is None:
-                errors[f"rule {waiting.rule}: is not there any more, and notices of it wait"] = None
+                errors[f"rule {waiting.rule}: is not there, and notices of it wait; {_MISSED}"] = None
             elif failures[channel.name] < _GIVE_UP and not self._stop.is_set():
                 try:
                     channel.send(waiting.notice(rule, self._owners), waiting.recipient)

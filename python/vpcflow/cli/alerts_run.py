@@ -115,7 +115,9 @@ def run(
                     done = _round(watch, flows, dry_run=dry_run)
                     if done != Round():
                         _summary(done, len(rules))
-                except VpcflowError as error:
+                except BrokenPipeError:
+                    raise  # whoever reads has gone
+                except (VpcflowError, OSError) as error:
                     say(f"{error}; tried again in the next round")
                 stop.wait(max(0.0, every - (time.monotonic() - began)))
 
