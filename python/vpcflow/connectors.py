@@ -120,6 +120,9 @@ _ALSO = {("email", "user"): "SMTP_USERNAME", ("email", "password"): "SMTP_PASSWO
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,35}")
 _ADDRESS = re.compile(r"[^@\s,;:<>()\"\\]+@[^@\s,;:<>()\"\\]+")
 
+#: A name, which must be no riddle to the resolver, or an address.
+_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f:.]+")
+
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and value.isprintable()
@@ -142,9 +145,8 @@ def _is_url(value: Any) -> bool:
         port = parts.port
     except ValueError:
         return False
-    return (
-        parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and "@" not in parts.netloc
-    )
+    host = _HOST.fullmatch(parts.hostname or "")
+    return parts.scheme in ("http", "https") and host is not None and port != 0 and "@" not in parts.netloc
 
 
 def _are_headers(value: Any) -> bool:
@@ -161,6 +163,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "must be an address, vpcflow@example.com or VPC flow logs <vpcflow@example.com>",
     ),
     "headers": (_are_headers, 'must be a table of ASCII texts, { X-Team = "network" }'),
+    "host": (
+        lambda value: _is_text(value) and _HOST.fullmatch(value) is not None,
+        "must be the name of a host, smtp.example.com",
+    ),
     "method": (lambda value: value in ("post", "put"), "must be post or put"),
     "port": (lambda value: type(value) is int and 0 < value < 65536, "must be a number from 1 to 65535"),
     "refresh": (lambda value: isinstance(value, bool), "must be true or false"),

@@ -104,6 +104,8 @@ def test_secrets_of_a_channel(toml, tmp_path):
         (MAIL.replace("a@example.com", "nobody"), "from must be an address"),
         (MAIL.replace("a@example.com", r"a@example.com\nBcc: b@example.com"), "from must be an address"),
         (MAIL.replace("a@example.com", "a@example.com, b@example.com"), "from must be an address"),
+        (MAIL.replace("smtp.example", "smtp..example"), "host must be the name of a host, smtp.example.com"),
+        (MAIL.replace("smtp.example.com", "smtp.example.com:587"), "host must be the name of a host"),
         (MAIL.replace("host =", "hosts ="), "has no hosts; did you mean host"),
         ('[alerts.channels.m]\ntype = "email"\nfrom = "a@example.com"\n', "host is missing"),
         ('[alerts.channels.m]\ntype = "pigeon"\n', "type 'pigeon' is none of email, index, webhook, slack, stdout"),
