@@ -19,13 +19,16 @@ __all__ = ["compile_step", "engine"]
 
 def engine(connection: duckdb.DuckDBPyConnection) -> Engine:
     """Asks a store: a connection of `vpcflow.query.store.connect`."""
-    described = connection.execute("SELECT column_name FROM (DESCRIBE flows)").fetchall()
+    # The catalog knows the view's columns; DESCRIBE would open every file for them.
+    described = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = 'flows'"
+    ).fetchall()
     columns = frozenset(str(row[0]) for row in described)
 
     def ask(step: Step) -> list[tuple[Any, ...]]:
-        from vpcflow.query.rows import run
+        from vpcflow.query.rows import fetch
 
-        rows = run(connection, compile_step(step, columns)).rows
+        rows = fetch(connection, compile_step(step, columns))
         dates = _dates(step)
         return [tuple(_date(value) if at in dates else value for at, value in enumerate(row)) for row in rows]
 
@@ -62,13 +65,20 @@ def compile_step(step: Step, columns: Container[str]) -> str:
     having = [f"{places[one.name]} {one.operator} {_plain(one.value)}" for one in step.having]
     statement += f" HAVING {' AND '.join(having)}" if having else ""
     if step.order is not None and step.limit is not None and keys:
-        by, down = step.order
-        equal = [
-            f"ip_hex(k{at})" if kind(field) == "ip" else f"k{at}" for at, field in enumerate(step.fields)
-        ]
-        order = [f"{places[by]} {'DESC' if down else 'ASC'} NULLS LAST", *equal]
-        statement += f" ORDER BY {', '.join(order)} LIMIT {step.limit}"
+        return _first(statement, step.fields, places[step.order[0]], step.limit, down=step.order[1])
     return statement
+
+
+def _first(groups: str, fields: tuple[str, ...], by: str, limit: int, *, down: bool) -> str:
+    """The first groups alone. Equals go by their addresses' bits, made for those in question only."""
+    rank = f"{by} {'DESC' if down else 'ASC'} NULLS LAST"
+    last = f"SELECT {by} FROM groups ORDER BY {rank} LIMIT 1 OFFSET {limit - 1}"  # noqa: S608
+    equal = [f"ip_hex(k{at})" if kind(field) == "ip" else f"k{at}" for at, field in enumerate(fields)]
+    return (
+        f"WITH groups AS MATERIALIZED ({groups}) SELECT * FROM groups"  # noqa: S608 - values are literals
+        f" WHERE coalesce({by} {'>=' if down else '<='} ({last}), true)"
+        f" ORDER BY {', '.join([rank, *equal])} LIMIT {limit}"
+    )
 
 
 def _input(metric: Metric, columns: Container[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vpcflow.query.answer import Engine, Step
+from vpcflow.query.model import Period
 
 __all__ = ["open_flows"]
 
@@ -17,7 +18,11 @@ _MOST = 10_000
 
 @contextmanager
 def open_flows(
-    target: str | os.PathLike[str], *, namespace: str | None = None, ca: str | os.PathLike[str] | None = None
+    target: str | os.PathLike[str],
+    *,
+    namespace: str | None = None,
+    ca: str | os.PathLike[str] | None = None,
+    period: Period | None = None,
 ) -> Iterator[Engine]:
     """An engine for `vpcflow.query.answer.answer`.
 
@@ -27,6 +32,8 @@ def open_flows(
         namespace: of the data stream in Elasticsearch; None is all of them.
         ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
             system's.
+        period: what will be asked for, or a longer one: spares the opening of a store's other files. None is
+            any.
 
     Raises:
         ConfigError: there is no store, nothing is in it, or the URL, certificate or credentials won't do.
@@ -37,7 +44,7 @@ def open_flows(
         from vpcflow.query import engine_sql
         from vpcflow.query.store import connect
 
-        with connect(text) as connection:
+        with connect(text, period=period) as connection:
             yield engine_sql.engine(connection)
         return
     with _elasticsearch(text, namespace, ca) as engine:

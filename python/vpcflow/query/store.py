@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vpcflow import _core
 from vpcflow.errors import ConfigError
@@ -15,7 +16,14 @@ from vpcflow.sinks import DEFAULT_TARGET
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["connect"]
+    from vpcflow.query.model import Period
+
+__all__ = ["beside_writers", "connect"]
+
+T = TypeVar("T")
+
+#: So often a store is asked anew when a file of it goes between being found and being opened.
+_TRIES = 10
 
 # An address as 32 digits, IPv4 as IPv6 has it: what sorts and compares as addresses do. What stands for ::
 # is as many groups as are missing.
@@ -37,7 +45,10 @@ _TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "double": "DOUBLE", "long": "BIGIN
 
 
 def connect(
-    store: str | os.PathLike[str] = DEFAULT_TARGET, *, writable: Iterable[str | os.PathLike[str]] = ()
+    store: str | os.PathLike[str] = DEFAULT_TARGET,
+    *,
+    writable: Iterable[str | os.PathLike[str]] = (),
+    period: Period | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection in which the view ``flows`` is the store.
 
@@ -51,6 +62,8 @@ def connect(
     Args:
         store: folder of the store.
         writable: files besides the store that statements may write.
+        period: what will be asked for, by ``@timestamp``; only the files of its days are opened, and there
+            may be nothing of other days. None is all of them.
 
     Raises:
         ConfigError: there is no store, or nothing in it.
@@ -78,16 +91,48 @@ def connect(
             f"SET allowed_paths = [{', '.join(_literal(Path(p).absolute()) for p in writable)}]"
         )
         connection.execute("SET enable_external_access = false")
-        _make_view(connection, root.resolve())
+        beside_writers(lambda: _make_view(connection, _patterns(root.resolve(), period)))
     except duckdb.Error as error:
         connection.close()
         raise ConfigError(f"{root}: the store can't be read: {str(error).splitlines()[0]}") from error
     return connection
 
 
-def _make_view(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
-    pattern = _escape_glob(str(root)) + "/date=*/[!.]*.parquet"
-    files = f"read_parquet({_literal(pattern)}, union_by_name = true, hive_partitioning = true)"
+def beside_writers(ask: Callable[[], T]) -> T:
+    """What `ask` gives, which reads the store.
+
+    An object that is indexed again can have fewer parts than before: one that was found may be gone when it
+    is opened.
+    """
+    import duckdb
+
+    for left in reversed(range(_TRIES)):
+        try:
+            return ask()
+        except duckdb.IOException as error:
+            if "No such file" not in str(error) or not left:
+                raise
+    raise AssertionError
+
+
+def _patterns(root: Path, period: Period | None) -> list[str]:
+    """What the files are called. DuckDB opens each for its columns, before it knows which days are wanted."""
+    every = _escape_glob(str(root))
+    if period is None:
+        return [f"{every}/date=*/[!.]*.parquet"]
+    first, last = (
+        f"date={moment.astimezone(UTC):%Y-%m-%d}"
+        for moment in (period.start, period.end - timedelta(microseconds=1))
+    )
+    days = sorted({part.parent.name for part in root.glob("date=*/[!.]*.parquet")})
+    # Of a period without a file something has to be there still, for its columns.
+    chosen = [day for day in days if first <= day <= last] or days[-1:]
+    return [f"{every}/{day}/[!.]*.parquet" for day in chosen]
+
+
+def _make_view(connection: duckdb.DuckDBPyConnection, patterns: list[str]) -> None:
+    names = ", ".join(map(_literal, patterns))
+    files = f"read_parquet([{names}], union_by_name = true, hive_partitioning = true)"
     stored = [str(row[0]) for row in connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()]  # noqa: S608
     absent: list[str] = []
     derived: dict[str, str] = {}
