@@ -17,7 +17,7 @@ import vpcflow
 from vpcflow.cli import main
 from vpcflow.query.answer import answer
 from vpcflow.query.flows import open_flows
-from vpcflow.query.model import Query
+from vpcflow.query.model import Period, Query
 
 DAY = datetime(2026, 11, 23, tzinfo=UTC)
 FILES, FLOWS = 500, 20
@@ -133,13 +133,16 @@ def test_parts_may_go_while_they_are_asked(logs: Path, tmp_path: Path) -> None:
 
 
 def test_an_open_store_sees_what_comes_later(logs: Path, tmp_path: Path) -> None:
+    query = Query.parse({"metrics": [{"count": "flows"}]})
+    whole = Period(DAY - timedelta(days=3), DAY + timedelta(days=1))
     log = sorted(logs.iterdir())
     vpcflow.index(log[:4], to=tmp_path / "store")
-    query = Query.parse({"metrics": [{"count": "flows"}]})
+    more = tmp_path / "more.log"  # with a column that is new to the store
+    more.write_text("\n".join([f"{FIELDS} traffic-path", *(f"{line} 8" for line in flows(0)), ""]))
     with open_flows(tmp_path / "store") as engine:
-        assert answer(query, engine).rows == [(4 * FLOWS,)]
-        vpcflow.index(log[4:9], to=tmp_path / "store")
-        assert answer(query, engine).rows == [(9 * FLOWS,)]
+        assert answer(query, engine).rows == answer(query, engine, whole).rows == [(4 * FLOWS,)]
+        vpcflow.index([*log[4:9], more], to=tmp_path / "store")
+        assert answer(query, engine).rows == answer(query, engine, whole).rows == [(10 * FLOWS,)]
 
 
 def total(store: Path) -> int:

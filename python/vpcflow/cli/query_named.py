@@ -48,7 +48,7 @@ def answer_named(
     if limit is not None:
         asked = asked.limited(limit)
     period = _period(last, since, until)
-    with open_flows(source, namespace=namespace, ca=ca, period=period) as engine:
+    with open_flows(source, namespace=namespace, ca=ca) as engine:
         answer, way = ask(asked, engine, period)
         about = f", {way.about}" if way.about else ""
         click.echo(f"{asked.title}{about}: {_moment(period.start)} to {_moment(period.end)}", err=True)

@@ -18,17 +18,19 @@ __all__ = ["compile_step", "engine"]
 
 
 def engine(connection: duckdb.DuckDBPyConnection) -> Engine:
-    """Asks a store: a connection of `vpcflow.query.store.connect`."""
-    # The catalog knows the view's columns; DESCRIBE would open every file for them.
-    described = connection.execute(
-        "SELECT column_name FROM duckdb_columns() WHERE table_name = 'flows'"
-    ).fetchall()
-    columns = frozenset(str(row[0]) for row in described)
+    """Asks a store: a connection of `vpcflow.query.store`. Each step opens the files of its own days only."""
+    from vpcflow.query.rows import fetch
+    from vpcflow.query.store import files_of, selection
+
+    known: dict[str, tuple[str, frozenset[str]]] = {}
 
     def ask(step: Step) -> list[tuple[Any, ...]]:
-        from vpcflow.query.rows import fetch
-
-        rows = fetch(connection, compile_step(step, columns))
+        files = files_of(connection, step.period)
+        if files not in known:
+            known[files] = selection(connection, files)
+        flows, columns = known[files]
+        statement = compile_step(step, columns)
+        rows = fetch(connection, f"WITH flows AS NOT MATERIALIZED ({flows}) FROM ({statement})")
         dates = _dates(step)
         return [tuple(_date(value) if at in dates else value for at, value in enumerate(row)) for row in rows]
 
@@ -40,7 +42,7 @@ def compile_step(step: Step, columns: Container[str]) -> str:
 
     Args:
         step: what is asked.
-        columns: those that the view has.
+        columns: those that ``flows`` has.
     """
     keys = [f"k{at}" for at in range(len(step.fields))]
     if step.bucket:

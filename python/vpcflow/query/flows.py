@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.model import Period
 
 __all__ = ["open_flows"]
 
@@ -22,7 +21,6 @@ def open_flows(
     *,
     namespace: str | None = None,
     ca: str | os.PathLike[str] | None = None,
-    period: Period | None = None,
 ) -> Iterator[Engine]:
     """An engine for `vpcflow.query.answer.answer`.
 
@@ -32,8 +30,6 @@ def open_flows(
         namespace: of the data stream in Elasticsearch; None is all of them.
         ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
             system's.
-        period: what will be asked for, or a longer one: spares the opening of a store's other files. None is
-            any.
 
     Raises:
         ConfigError: there is no store, nothing is in it, or the URL, certificate or credentials won't do.
@@ -42,9 +38,9 @@ def open_flows(
     text = os.fspath(target)
     if not re.match(r"(?i:https?://)|cloud:", text):
         from vpcflow.query import engine_sql
-        from vpcflow.query.store import connect
+        from vpcflow.query.store import open_store
 
-        with connect(text, period=period) as connection:
+        with open_store(text) as connection:
             yield engine_sql.engine(connection)
         return
     with _elasticsearch(text, namespace, ca) as engine:
