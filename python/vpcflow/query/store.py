@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -22,8 +23,10 @@ __all__ = ["beside_writers", "connect", "files_of", "open_store", "selection"]
 
 T = TypeVar("T")
 
-#: So often a store is asked anew when a file of it goes between being found and being opened.
+#: So often a store is asked that is written to meanwhile.
 _TRIES = 10
+#: Seconds by which the times of files may differ from the clock.
+_CLOCK = 1.0
 
 # An address as 32 digits, IPv4 as IPv6 has it: what sorts and compares as addresses do. What stands for ::
 # is as many groups as are missing.
@@ -68,7 +71,7 @@ def connect(
     connection = open_store(store, writable=writable)
     try:
         select, _ = selection(connection, files_of(connection))
-        beside_writers(lambda: connection.execute(f"CREATE VIEW flows AS {select}"))
+        beside_writers(connection, lambda: connection.execute(f"CREATE VIEW flows AS {select}"))
     except duckdb.Error as error:
         connection.close()
         raise _unreadable(error) from error
@@ -122,9 +125,7 @@ def files_of(connection: duckdb.DuckDBPyConnection, period: Period | None = None
         connection: of `connect` or `open_store`.
         period: by ``@timestamp``; None is all flows.
     """
-    row = connection.execute("SELECT getvariable('vpcflow_store')").fetchone()
-    root = Path(row[0] if row else "")
-    patterns = ", ".join(map(_literal, _patterns(root, period)))
+    patterns = ", ".join(map(_literal, _patterns(_root(connection), period)))
     return f"read_parquet([{patterns}], union_by_name = true, hive_partitioning = true)"
 
 
@@ -138,7 +139,8 @@ def selection(connection: duckdb.DuckDBPyConnection, files: str) -> tuple[str, f
 
     try:
         described = beside_writers(
-            lambda: connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608
+            connection,
+            lambda: connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall(),  # noqa: S608
         )
     except duckdb.Error as error:
         raise _unreadable(error) from error
@@ -149,21 +151,31 @@ def _unreadable(error: Exception) -> ConfigError:
     return ConfigError(f"the store can't be read: {str(error).splitlines()[0]}")
 
 
-def beside_writers(ask: Callable[[], T]) -> T:
-    """What `ask` gives, which reads the store.
+def beside_writers(connection: duckdb.DuckDBPyConnection, ask: Callable[[], T]) -> T:
+    """What `ask` gives, which reads the store; asked again when a file was replaced or removed meanwhile.
 
-    An object that is indexed again can have fewer parts than before: one that was found may be gone when it
-    is opened.
+    DuckDB opens a file once for what is in it and once more for the rows. An object that is indexed again
+    between the two leaves other rows there, or none, and DuckDB an error that is not the user's.
     """
     import duckdb
 
     for left in reversed(range(_TRIES)):
+        begun = time.time()
         try:
             return ask()
-        except duckdb.IOException as error:
-            if "No such file" not in str(error) or not left:
+        except (duckdb.InterruptException, duckdb.ProgrammingError, duckdb.DataError):
+            raise  # Ctrl-C, or the statement's own
+        except duckdb.Error:
+            folders = _root(connection).glob("date=*")
+            written = max((folder.stat().st_mtime for folder in folders), default=0.0)
+            if not left or written < begun - _CLOCK:
                 raise
     raise AssertionError
+
+
+def _root(connection: duckdb.DuckDBPyConnection) -> Path:
+    row = connection.execute("SELECT getvariable('vpcflow_store')").fetchone()
+    return Path(row[0] if row else "")
 
 
 def _patterns(root: Path, period: Period | None) -> list[str]:
