@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vpcflow.query.answer import Engine, Step
 from vpcflow.query.fields import has_several, kind
-from vpcflow.query.model import Metric
+from vpcflow.query.model import Metric, Period
 from vpcflow.query.sql import column, compile_filter, literal
 
 if TYPE_CHECKING:
@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["compile_step", "engine"]
 
 
-def engine(connection: duckdb.DuckDBPyConnection) -> Engine:
-    """Asks a store: a connection of `vpcflow.query.store`. Each step opens the files of its own days only."""
+def engine(connection: duckdb.DuckDBPyConnection, period: Period | None = None) -> Engine:
+    """Asks a store. Each step opens the files of its own days only.
+
+    Args:
+        connection: of `vpcflow.query.store`.
+        period: whose files a step without a period opens; None is all.
+    """
     from vpcflow.query.rows import fetch
     from vpcflow.query.store import files_of, selection
 
     known: dict[str, tuple[str, frozenset[str]]] = {}
 
     def ask(step: Step) -> list[tuple[Any, ...]]:
-        files = files_of(connection, step.period)
+        files = files_of(connection, step.period or period)
         if files not in known:
             known[files] = selection(connection, files)
         flows, columns = known[files]

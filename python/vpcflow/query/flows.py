@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vpcflow.query.answer import Engine, Step
+from vpcflow.query.model import Period
 
 __all__ = ["open_flows"]
 
@@ -21,6 +22,7 @@ def open_flows(
     *,
     namespace: str | None = None,
     ca: str | os.PathLike[str] | None = None,
+    period: Period | None = None,
 ) -> Iterator[Engine]:
     """An engine for `vpcflow.query.answer.answer`.
 
@@ -30,6 +32,8 @@ def open_flows(
         namespace: of the data stream in Elasticsearch; None is all of them.
         ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
             system's.
+        period: of a store, which files a step without a period of its own opens: those of its days. None is
+            all of them. A step with one opens those of its own days in any case.
 
     Raises:
         ConfigError: there is no store, nothing is in it, or the URL, certificate or credentials won't do.
@@ -41,7 +45,7 @@ def open_flows(
         from vpcflow.query.store import open_store
 
         with open_store(text) as connection:
-            yield engine_sql.engine(connection)
+            yield engine_sql.engine(connection, period)
         return
     with _elasticsearch(text, namespace, ca) as engine:
         yield engine
