@@ -14,7 +14,7 @@ from vpcflow.query.answer import Answer, Engine, answer
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period, Query
 
-__all__ = ["Named", "Way", "ask", "names", "question"]
+__all__ = ["Named", "Way", "ask", "dollars", "names", "question"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,13 @@ def ask(named: Named, engine: Engine, period: Period | None) -> tuple[Answer, Wa
     if named.needs is not None and _count(None, engine, period) and not _count(named.needs, engine, period):
         raise ConfigError(f"{named.name}: {named.lacks}")
     return _priced(found, named.dollars_a_gb), named.ways[0]
+
+
+def dollars(named: Named, way: Way, engine: Engine, period: Period | None) -> float:
+    """What all rows of a way cost together, those beyond its limit too."""
+    whole = replace(way.query, group_by=(), limit=None, order_by=None)
+    found = answer(whole, engine, period)
+    return float(_priced(found, named.dollars_a_gb).rows[0][-1])
 
 
 def _count(condition: Filter | None, engine: Engine, period: Period | None) -> int:
