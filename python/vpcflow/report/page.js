@@ -151,7 +151,7 @@
         if (column.first) cell.style.setProperty("--part", `${Math.max(0, 100 * found / most)}%`);
         return cell;
       }))));
-      if (!rows.length) body.append(make("tr", {}, make("td", { className: "absent", colSpan: columns.length, textContent: "Nothing." })));
+      if (!rows.length) body.append(make("tr", { className: "none" }, make("td", { className: "absent", colSpan: columns.length, textContent: "Nothing." })));
       [...row.children].forEach((head, at) => {
         if (at === sorted) head.setAttribute("aria-sort", down ? "descending" : "ascending");
         else head.removeAttribute("aria-sort");
@@ -186,8 +186,13 @@
       place.dataset.drawn = "";
       return view;
     }));
+    const none = make("p", { className: "note", textContent: "Nothing.", hidden: true });
+    box.append(none);
     return ({ points }) => {
-      if (view) drawing.push(view.data("rows", chartRows(panel, points)).runAsync());
+      const rows = chartRows(panel, points);
+      place.classList.toggle("none", !rows.length);
+      none.hidden = rows.length > 0;
+      if (view && rows.length) drawing.push(view.data("rows", rows).runAsync());
     };
   }
 
