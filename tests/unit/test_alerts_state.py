@@ -69,7 +69,8 @@ class Bench:
         before = len(self.pad.told)
         with State(self.folder / "state.db", "flows") as state:
             watch = Watch(self.rules, self.owners, [self.pad], state, say=self.said.append)
-            done, _ = watch.evaluate(lambda period: open_flows(self.store, period=period), now)
+            with open_flows(self.store) as engine:
+                done, _ = watch.evaluate(engine, now)
             if tell:
                 watch.tell(done)
         return [_short(*one) for one in self.pad.told[before:]], done

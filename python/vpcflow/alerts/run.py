@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from vpcflow.alerts.evaluate import Engines, Flows, evaluate, fields, history, lacking, looks_back
+from vpcflow.alerts.evaluate import evaluate, fields, history, lacking, looks_back
 from vpcflow.alerts.notice import Notice, Row
 from vpcflow.errors import ConfigError, QueryError, SinkError
 from vpcflow.query.model import Period
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
     from vpcflow.alerts.state import Change, State
     from vpcflow.owners import Owner
+    from vpcflow.query.answer import Engine
 
 __all__ = ["Round", "Watch"]
 
@@ -71,11 +72,11 @@ class Watch:
         self._say = say
         self._stop = stop or threading.Event()
 
-    def evaluate(self, flows: Flows, now: datetime, *, keep: bool = True) -> tuple[Round, list[Notice]]:
+    def evaluate(self, engine: Engine, now: datetime, *, keep: bool = True) -> tuple[Round, list[Notice]]:
         """Asks every rule, and puts what is to be told into the outbox, all of it or nothing.
 
         Args:
-            flows: opens the flows of a period.
+            engine: who is asked.
             now: until when.
             keep: without it nothing is remembered and nothing put into the outbox.
 
@@ -83,23 +84,22 @@ class Watch:
             SinkError: the engine can't be reached.
         """
         done = Round()
-        with Engines(flows) as engines:
-            self._say_what_lacks(engines, now, keep=keep)
-            found = {}
+        self._say_what_lacks(engine, now, keep=keep)
+        found = {}
+        for rule in self._rules:
+            since = self._since(rule, now)
+            try:
+                rows = evaluate(rule, engine, now, since, by_owner=bool(self._owners))
+            except (QueryError, ConfigError) as error:
+                self._say(f"{rule.title}: could not be evaluated: {error}")
+                done.failed += 1
+            else:
+                found[rule.id] = since, rows
+        notices = []
+        with self._state.together(keep=keep):
             for rule in self._rules:
-                since = self._since(rule, now)
-                try:
-                    rows = evaluate(rule, engines, now, since, by_owner=bool(self._owners))
-                except (QueryError, ConfigError) as error:
-                    self._say(f"{rule.title}: could not be evaluated: {error}")
-                    done.failed += 1
-                else:
-                    found[rule.id] = since, rows
-            notices = []
-            with self._state.together(keep=keep):
-                for rule in self._rules:
-                    if rule.id in found:
-                        notices += self._take(rule, *found[rule.id], engines, now=now, done=done)
+                if rule.id in found:
+                    notices += self._take(rule, *found[rule.id], engine, now=now, done=done)
         return done, notices
 
     def tell(self, done: Round) -> None:
@@ -150,13 +150,13 @@ class Watch:
         since = looks_back(rule, min(last, now))
         return min(since, now - timedelta(seconds=rule.timespan)) if rule.change == "new" else since
 
-    def _say_what_lacks(self, engines: Engines, now: datetime, *, keep: bool) -> None:
+    def _say_what_lacks(self, engine: Engine, now: datetime, *, keep: bool) -> None:
         """Says once of each rule which of its fields no flow has. What was there once is not asked again."""
         wanted = {rule.title: fields(rule) for rule in self._rules}
         names = sorted({name for several in wanted.values() for name in several})
         unsure = [name for name in names if self._state.fact("field", name) is None]
         day = Period(now - timedelta(days=1), now)
-        missing = lacking(engines(day), unsure, day) if unsure else set()
+        missing = lacking(engine, unsure, day) if unsure else set()
         with self._state.together(keep=keep):
             if missing is None:
                 if self._state.note("said", "empty"):
@@ -175,7 +175,7 @@ class Watch:
         rule: Rule,
         since: datetime,
         rows: Mapping[str | None, Sequence[Row]],
-        engines: Engines,
+        engine: Engine,
         *,
         now: datetime,
         done: Round,
@@ -191,7 +191,7 @@ class Watch:
                 count=len(change.rows),
                 start=since if rule.change is None else now - timedelta(seconds=rule.window),
                 end=now,
-                history=self._history(rule, change, engines, now),
+                history=self._history(rule, change, engine, now),
             )
             notices.append(notice)
             self._queue(notice, change.owner)
@@ -201,11 +201,11 @@ class Watch:
         return notices
 
     def _history(
-        self, rule: Rule, change: Change, engines: Engines, now: datetime
+        self, rule: Rule, change: Change, engine: Engine, now: datetime
     ) -> tuple[tuple[datetime, float], ...]:
         rows, owner = change.rows[:_TOP], change.owner
         try:
-            return history(rule, engines, owner, rows, now, by_owner=bool(self._owners))
+            return history(rule, engine, owner, rows, now, by_owner=bool(self._owners))
         except (QueryError, ConfigError) as error:  # the message goes without its chart
             self._say(f"{rule.title}: no history: {error}")
             return ()

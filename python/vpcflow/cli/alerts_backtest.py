@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +19,6 @@ from vpcflow.errors import ConfigError
 if TYPE_CHECKING:
     from vpcflow.alerts.backtest import Day
     from vpcflow.alerts.rules import Rule
-    from vpcflow.query.answer import Engine
 
 __all__ = ["backtest"]
 
@@ -92,16 +90,13 @@ def backtest(
     rules = _chosen(rules_of(folders), names)
     if threshold is not None:
         rules = [replace(rule, threshold=(rule.threshold[0], threshold)) for rule in rules]
-
-    def flows(asked: Period) -> AbstractContextManager[Engine]:
-        return open_flows(target, namespace=namespace, ca=ca, period=asked)
-
     period = Period(*(datetime.fromtimestamp(moment, UTC) for moment in (start, end)))
     days: list[Day] = []
     silent: list[str] = []
-    for rule, rows in room.backtest(rules, flows, period):
-        days += room.by_day(rule, rows)
-        silent += [] if rows else [rule.name]
+    with open_flows(target, namespace=namespace, ca=ca) as engine:
+        for rule, rows in room.backtest(rules, engine, period):
+            days += room.by_day(rule, rows)
+            silent += [] if rows else [rule.name]
     days.sort(key=lambda one: one.day)
     with open_output(None) as file:
         write_rows(Rows(_COLUMNS, _NUMERIC, iter([_line(one, form) for one in days])), form, file)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +22,11 @@ from vpcflow.errors import VpcflowError
 from vpcflow.query.flows import open_flows
 
 if TYPE_CHECKING:
-    from vpcflow.alerts.evaluate import Flows
     from vpcflow.query.answer import Engine
-    from vpcflow.query.model import Period
 
 __all__ = ["run"]
 
+_Flows = Callable[[], AbstractContextManager["Engine"]]
 _ELSEWHERE = re.compile(r"(?i:https?://)|cloud:")
 
 
@@ -96,10 +97,9 @@ def run(
         state_file = Path(":memory:")
     say = _Warnings()
 
-    def flows(asked: Period) -> AbstractContextManager[Engine]:
-        return open_flows(target, namespace=namespace, ca=ca, period=asked)
+    flows = partial(open_flows, target, namespace=namespace, ca=ca)
 
-    with State(state_file, f"{target}, namespace {namespace}" if namespace else target) as state:
+    with State(state_file, _name(target, namespace)) as state:
         if every is None:
             done = _round(Watch(rules, owners, tell, state, say=say), flows, dry_run=dry_run)
             _summary(done, len(rules))
@@ -113,7 +113,7 @@ def run(
                 say.begin()
                 try:
                     done = _round(watch, flows, dry_run=dry_run)
-                    if done != Round():
+                    if done.fired or done.over or done.told:
                         _summary(done, len(rules))
                 except BrokenPipeError:
                     raise  # whoever reads has gone
@@ -122,17 +122,28 @@ def run(
                 stop.wait(max(0.0, every - (time.monotonic() - began)))
 
 
-def _round(watch: Watch, flows: Flows, *, dry_run: bool) -> Round:
+def _round(watch: Watch, flows: _Flows, *, dry_run: bool) -> Round:
     """Evaluates, and tells what there is to tell: what is left from before in any case."""
     done = Round()
     try:
-        done, notices = watch.evaluate(flows, datetime.now(UTC), keep=not dry_run)
+        with flows() as engine:
+            done, notices = watch.evaluate(engine, datetime.now(UTC), keep=not dry_run)
     finally:
         if not dry_run:
             watch.tell(done)
     if dry_run:
         watch.show(notices)
     return done
+
+
+def _name(target: str, namespace: str | None) -> str:
+    """What the state is about, however it is written this time."""
+    if not _ELSEWHERE.match(target):
+        return str(Path(target).resolve())
+    from vpcflow.elastic.client import public_url
+
+    server = target if target.startswith("cloud:") else public_url(target)
+    return f"{server}, namespace {namespace}" if namespace else server
 
 
 def _default_state(target: str) -> Path:
