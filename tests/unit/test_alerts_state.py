@@ -227,6 +227,17 @@ def test_a_rule_that_is_gone_keeps_its_notices(bench: Bench) -> None:
     assert bench.round(after(minutes=4))[0] == [f"all: fired {ATTACKER} 12"]
 
 
+def test_a_rule_that_counts_by_other_fields_now(bench: Bench) -> None:
+    bench.seen(after(minutes=1))
+    bench.round(after(minutes=2), tell=False)
+    bench.rules = load_several([rules(bench.folder / "own", ("[source.ip]", "[source.ip, destination.ip]"))])
+    told, done = bench.round(after(minutes=3))
+    assert (told, done.failed) == ([f"all: fired {ATTACKER} 12"], 1)
+    (said,) = bench.said
+    assert said.startswith("pad: all is not told of SSH refused: the rule counts by other fields since")
+    assert said.endswith(ATTACKER)
+
+
 def test_a_field_that_the_flows_lack_is_said_once(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ("destination.port: 22", "destination.geo.country_name: Sweden"))
     bench.seen(after(minutes=1))

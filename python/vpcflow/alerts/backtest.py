@@ -8,7 +8,7 @@ belong to.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -46,14 +46,23 @@ class Day:
     top: tuple[tuple[tuple[object, ...], int], ...]
 
 
-def backtest(rules: Sequence[Rule], engine: Engine, period: Period) -> Iterator[tuple[Rule, list[Row]]]:
+def backtest(
+    rules: Sequence[Rule], engine: Engine, period: Period, begins: Callable[[date], None] = lambda day: None
+) -> Iterator[tuple[Rule, list[Row]]]:
     """Each rule with every group that would have fired in each piece of time, in the order of time.
+
+    Args:
+        rules: what is watched for.
+        engine: who is asked.
+        period: when.
+        begins: hears of each day that is asked about.
 
     Raises:
         QueryError, ConfigError, SinkError: from the engine.
     """
     found: dict[str, list[Row]] = {rule.id: [] for rule in rules}
     for part in _days(period):
+        begins(part.start.date())
         for rule in rules:
             if rule.change is None:
                 pieces = _whole(rule, part, period)

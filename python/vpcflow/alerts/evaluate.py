@@ -16,7 +16,6 @@ from vpcflow.query.filters import Filter
 from vpcflow.query.model import Group, Metric, Period, Query
 
 __all__ = [
-    "OWNER",
     "ask",
     "evaluate",
     "fields",
@@ -27,8 +26,8 @@ __all__ = [
     "row_of",
 ]
 
-#: Whose job a flow is, as the run that indexed it wrote it.
-OWNER = "labels.owner"
+# Whose job a flow is, as the run that indexed it wrote it.
+_OWNER = "labels.owner"
 
 #: Rows that are asked for at first: ES|QL ranks so many. Who has more to say is asked for all.
 _FIRST = 9_999
@@ -79,10 +78,10 @@ def evaluate(
         found[None] = [row_of(rule, row) for row in find(engine, query, period, since)]
         return found
     # Two questions, however many owners there are: flows without an owner are in no group of owners.
-    rest = replace(query, filter=query.filter.narrowed([OWNER], [(None,)]))
+    rest = replace(query, filter=query.filter.narrowed([_OWNER], [(None,)]))
     found[None] = [row_of(rule, row) for row in find(engine, rest, period, since)]
     at = 0 if query.bucket is None else 1
-    for row in find(engine, replace(query, group_by=(Group(OWNER), *query.group_by)), period, since):
+    for row in find(engine, replace(query, group_by=(Group(_OWNER), *query.group_by)), period, since):
         found[str(row[at])].append(row_of(rule, (*row[:at], *row[at + 1 :])))
     return found
 
@@ -151,7 +150,7 @@ def history(
     if rule.groups:
         narrowed = narrowed.narrowed(rule.groups, [row.groups for row in rows])
     if by_owner:
-        narrowed = narrowed.narrowed([OWNER], [(owner,)])
+        narrowed = narrowed.narrowed([_OWNER], [(owner,)])
     start = piece_of(rule, now) - timedelta(seconds=rule.timespan * (_CHART - 1))
     pieces = {
         start + timedelta(seconds=rule.timespan * number): 0.0 for number in range(_CHART)

@@ -29,7 +29,9 @@ _FIRST, _MOST = timedelta(hours=1), timedelta(days=1)
 #: A channel that fails so often in a row is left alone until the next round.
 _GIVE_UP = 3
 _TOP = 5
-_MISSED = "give the --config and --rules of the run before, or another --state to forget them"
+_MISSED = (
+    "messages wait for it: give the --config and --rules of the run before, or another --state to forget them"
+)
 
 
 @dataclass(slots=True)
@@ -111,11 +113,9 @@ class Watch:
         for waiting in self._state.outbox():
             channel, rule = channels.get(waiting.channel), rules.get(waiting.rule)
             if channel is None:
-                errors[f"{waiting.channel}: no channel has this name, and notices wait for it; {_MISSED}"] = (
-                    None
-                )
+                errors[f"{waiting.channel}: no channel has this name; {_MISSED}"] = None
             elif rule is None:
-                errors[f"rule {waiting.rule}: is not there, and notices of it wait; {_MISSED}"] = None
+                errors[f"rule {waiting.rule}: is not there; {_MISSED}"] = None
             elif failures[channel.name] < _GIVE_UP and not self._stop.is_set():
                 try:
                     channel.send(waiting.notice(rule, self._owners), waiting.recipient)
@@ -124,8 +124,8 @@ class Watch:
                     failures[channel.name] += 1
                     errors[f"{channel.name}: {error}; tried again in the next round"] = None
                 except ConfigError as error:
-                    self._state.told(waiting)
                     self._say(f"{channel.name}: {waiting.recipient} is not told of {rule.title}: {error}")
+                    self._state.told(waiting)
                     done.failed += 1
                     continue
                 else:
@@ -156,7 +156,7 @@ class Watch:
         names = sorted({name for several in wanted.values() for name in several})
         unsure = [name for name in names if self._state.fact("field", name) is None]
         day = Period(now - timedelta(days=1), now)
-        missing = lacking(engine, unsure, day) if unsure else set()
+        missing = lacking(engine, unsure, day)
         with self._state.together(keep=keep):
             if missing is None:
                 if self._state.note("said", "empty"):
