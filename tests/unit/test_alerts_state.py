@@ -281,6 +281,20 @@ def test_what_is_new_is_told_once_and_never_over(tmp_path: Path) -> None:
     assert told == ["all: fired eni-1235b8ca123456789 3"]
 
 
+@pytest.mark.parametrize("strangers", [0, 150])  # so many are not looked for one by one
+def test_what_was_there_within_the_time_to_look_back_is_not_new(tmp_path: Path, strangers: int) -> None:
+    new = (GONE[3][0], "level: low\nbaseline: {look-back: 30d, change: new}")
+    bench = Bench(tmp_path, GONE[0], GONE[2], new)
+    for number, days in enumerate((0.1, 3, 20, 40), 1):
+        bench.seen(after(days=-days), f"198.51.100.{number}", 1)
+        bench.seen(after(minutes=1), f"198.51.100.{number}", 1)
+    fill(bench.store, *[record(after(minutes=1), f"203.0.113.{number}") for number in range(strangers)])
+    assert bench.round(after(minutes=2))[1].fired == 1 + strangers
+    groups = {row.groups[0] for _, notice in bench.pad.told for row in notice.rows}
+    assert not groups & {"198.51.100.1", "198.51.100.2", "198.51.100.3"}
+    assert strangers or groups == {"198.51.100.4"}
+
+
 def test_two_runs_do_not_share_a_state(bench: Bench) -> None:
     path = bench.folder / "state.db"
     with State(path, "flows"), pytest.raises(ConfigError, match="another vpcflow alerts run has it"):
