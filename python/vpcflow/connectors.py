@@ -21,7 +21,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -120,6 +120,9 @@ _ALSO = {("email", "user"): "SMTP_USERNAME", ("email", "password"): "SMTP_PASSWO
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,35}")
 _ADDRESS = re.compile(r"[^@\s,;:<>()\"\\]+@[^@\s,;:<>()\"\\]+")
 
+#: A name, which must be no riddle to the resolver, or an address.
+_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|[0-9A-Fa-f:.]+")
+
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value) and value.isprintable()
@@ -129,25 +132,41 @@ def _are_addresses(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) and _ADDRESS.fullmatch(one) for one in value)
 
 
-def _is_url(value: str) -> bool:
+def _is_sender(value: Any) -> bool:
+    found = getaddresses([value]) if _is_text(value) else []
+    return len(found) == 1 and bool(_ADDRESS.fullmatch(found[0][1]))
+
+
+def _is_url(value: Any) -> bool:
+    if not _is_text(value) or not value.isascii() or " " in value:
+        return False
     try:
         parts = urlsplit(value)
+        port = parts.port
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+    host = _HOST.fullmatch(parts.hostname or "")
+    return parts.scheme in ("http", "https") and host is not None and port != 0 and "@" not in parts.netloc
 
 
 def _are_headers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(_is_text(one) for pair in value.items() for one in pair)
+    return isinstance(value, Mapping) and all(
+        re.fullmatch(r"[A-Za-z0-9_.-]+", name) and _is_text(text) and text.isascii()
+        for name, text in value.items()
+    )
 
 
 #: What a field has to be, where it is not just a text.
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "from": (
-        lambda value: _is_text(value) and bool(_ADDRESS.fullmatch(parseaddr(value)[1])),
+        _is_sender,
         "must be an address, vpcflow@example.com or VPC flow logs <vpcflow@example.com>",
     ),
-    "headers": (_are_headers, 'must be a table of texts, { X-Team = "network" }'),
+    "headers": (_are_headers, 'must be a table of ASCII texts, { X-Team = "network" }'),
+    "host": (
+        lambda value: _is_text(value) and _HOST.fullmatch(value) is not None,
+        "must be the name of a host, smtp.example.com",
+    ),
     "method": (lambda value: value in ("post", "put"), "must be post or put"),
     "port": (lambda value: type(value) is int and 0 < value < 65536, "must be a number from 1 to 65535"),
     "refresh": (lambda value: isinstance(value, bool), "must be true or false"),
@@ -155,7 +174,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "starttls": (lambda value: isinstance(value, bool), "must be true or false"),
     "to": (_are_addresses, "must be a list of addresses"),
     "url": (
-        lambda value: _is_text(value) and _is_url(value),
+        _is_url,
         "must begin with https:// or http://, and has no user and password in it",
     ),
 }
@@ -203,8 +222,15 @@ def _secrets(section: Section, name: str, kind: str, environ: Mapping[str, str])
         value = secret(_variable(section, name, key), environ)
         if value is None and (kind, key) in _ALSO:
             value = secret(_ALSO[kind, key], environ)
-        if value is not None:
-            found[key] = value
+        if value is None:
+            continue
+        if key == "webhookUrl" and not _is_url(value):
+            place = f"{section.where}: [{section.table}.{name}]"
+            raise ConfigError(
+                f"{place}: {_variable(section, name, key)} is no URL; it looks like "
+                "https://hooks.slack.com/services/…"
+            )
+        found[key] = value
     absent = [key for key in takes.secrets if key not in found]
     if absent and (found or takes.secrets_needed):
         names = " and ".join(_variable(section, name, key) for key in absent)

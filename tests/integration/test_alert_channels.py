@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.server
 import json
+import socket
 import ssl
 import threading
 import uuid
@@ -180,6 +181,14 @@ def test_nobody_there(channel):
     assert "t0ken" not in str(error.value)
 
 
+def test_a_server_that_says_nothing(channel, monkeypatch):
+    monkeypatch.setattr("vpcflow.alerts.notify.post._TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        made = channel('type = "webhook"', f'url = "http://127.0.0.1:{silent.getsockname()[1]}"')
+        with pytest.raises(SinkError, match="does not answer in time"):
+            tell(made)
+
+
 def test_certificates_are_checked(channel, tmp_path):
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -299,6 +308,11 @@ def test_an_index_that_takes_no_such_document(channel, es, elasticsearch_url, in
     es.indices.create(index=index, mappings={"properties": {"message": {"type": "date"}}})
     with pytest.raises(ConfigError, match=r"answered with status 400: .*message"):
         tell(channel('type = "index"', f'index = "{index}"', f'url = "{elasticsearch_url}"'))
+
+
+def test_an_index_with_a_name_that_can_not_be(channel, es, elasticsearch_url):
+    with pytest.raises(SinkError, match=r"answered with status 400: .*must be lowercase"):
+        tell(channel('type = "index"', 'index = "Alerts"', f'url = "{elasticsearch_url}"'))
 
 
 def test_an_elasticsearch_that_is_down(channel):

@@ -269,6 +269,14 @@ def test_a_server_that_hangs_up(channel):
         thread.join()
 
 
+def test_a_server_that_says_nothing(channel, monkeypatch):
+    monkeypatch.setattr("vpcflow.alerts.notify.email._TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        made = channel(silent.getsockname()[1])
+        with pytest.raises(SinkError, match=r"does not answer in time"):
+            tell(made)
+
+
 def test_an_address_beyond_ascii_at_a_server_that_takes_none(channel):
     with (
         MailServer() as server,

@@ -69,6 +69,7 @@ def test_kibanas_index_needs_an_elasticsearch(toml):
     ):
         channels(path, {})
     assert names(channels(path, {"ELASTICSEARCH_URL": "https://host:9200"})) == ["Index index"]
+    assert names(channels(path, {}, flows="https://host:9200")) == ["Index index"]
 
 
 def test_a_port_that_fits(toml):
@@ -102,6 +103,9 @@ def test_secrets_of_a_channel(toml, tmp_path):
         (MAIL + "ca = '/nowhere/ca.pem'\n", r"/nowhere/ca.pem: No such file or directory"),
         (MAIL.replace("a@example.com", "nobody"), "from must be an address"),
         (MAIL.replace("a@example.com", r"a@example.com\nBcc: b@example.com"), "from must be an address"),
+        (MAIL.replace("a@example.com", "a@example.com, b@example.com"), "from must be an address"),
+        (MAIL.replace("smtp.example", "smtp..example"), "host must be the name of a host, smtp.example.com"),
+        (MAIL.replace("smtp.example.com", "smtp.example.com:587"), "host must be the name of a host"),
         (MAIL.replace("host =", "hosts ="), "has no hosts; did you mean host"),
         ('[alerts.channels.m]\ntype = "email"\nfrom = "a@example.com"\n', "host is missing"),
         ('[alerts.channels.m]\ntype = "pigeon"\n', "type 'pigeon' is none of email, index, webhook, slack, stdout"),
@@ -109,6 +113,8 @@ def test_secrets_of_a_channel(toml, tmp_path):
         ('[alerts.channels.m]\n', "type None is none of"),
         ('[alerts.channels.m]\ntype = "slack"\n', "lacks its secret webhookUrl; set VPCFLOW_CHANNEL_M_WEBHOOK_URL"),
         ('[alerts.channels.m]\ntype = "webhook"\nurl = "ftp://h"\n', "url must begin with https://"),
+        ('[alerts.channels.m]\ntype = "webhook"\nurl = "https://h:x/"\n', "url must begin with https://"),
+        ('[alerts.channels.m]\ntype = "webhook"\nurl = "https://h/ü"\n', "url must begin with https://"),
         ('[alerts.channels.m]\ntype = "webhook"\nurl = "https://me:pw@h"\n', "has no user and password in it"),
         ('[alerts.channels.m]\ntype = "webhook"\nurl = "https://h"\nmethod = "get"\n', "method must be post or put"),
         ('[alerts.channels.m]\ntype = "webhook"\nurl = "https://h"\nheaders = { A = 1 }\n', "headers must be a table"),
@@ -126,6 +132,18 @@ def test_a_mistake_is_named(toml, text, said):
         channels(toml(text), {})
     assert "s3cret" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_slack_url_that_is_none_is_not_shown(toml):
+    with pytest.raises(ConfigError, match="VPCFLOW_CHANNEL_M_WEBHOOK_URL is no URL") as error:
+        channels(toml('[alerts.channels.m]\ntype = "slack"\n'), {"VPCFLOW_CHANNEL_M_WEBHOOK_URL": "s3cret"})
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_password_that_smtp_can_not_carry_is_not_shown(toml):
+    with pytest.raises(ConfigError, match="user and password for SMTP must be ASCII") as error:
+        channels(toml(MAIL), {"SMTP_USERNAME": "me", "SMTP_PASSWORD": "s3crét"})
+    assert "s3cr" not in str(error.value)
 
 
 def test_half_of_a_login(toml):

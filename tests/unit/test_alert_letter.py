@@ -13,7 +13,7 @@ from PIL import Image
 from notices import BEGIN, JANE, RULES, SCAN, notice
 from vpcflow.alerts.notice import Row
 from vpcflow.alerts.notify.chart import bars
-from vpcflow.alerts.notify.config import Settings
+from vpcflow.alerts.notify.config import Settings, read_settings
 from vpcflow.alerts.notify.letter import write
 from vpcflow.alerts.notify.page import page
 
@@ -77,6 +77,13 @@ def test_without_owners_all_flows_are_meant():
     letter = write(notice(owner=None), Settings())
     assert letter.subject == "[medium] Port scan of one host: 3"
     assert "Found 3 in all flows between" in letter.found
+
+
+def test_the_command_names_the_flows_and_no_password():
+    settings = read_settings(None, {}, "https://me:s3cret@host:9200")
+    assert " --from https://host:9200 --dashboard threats --since " in write(SCAN, settings).command
+    assert " --from 'my flows' --dashboard" in write(SCAN, read_settings(None, {}, "my flows")).command
+    assert " --from" not in write(SCAN, read_settings(None, {}, "vpcflow-data")).command
 
 
 def test_the_link_leads_to_the_dashboard_of_the_space_with_time_and_filter():

@@ -90,7 +90,7 @@ def run(
 
     rules = rules_of(folders)
     owners = load_owners(config) if config else ()
-    tell = channels(None if dry_run else config)
+    tell = channels(None if dry_run else config, flows=target)
     if state_file is None:
         state_file = _default_state(target)
     if dry_run and not state_file.exists():

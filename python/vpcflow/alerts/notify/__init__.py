@@ -36,7 +36,10 @@ class Channel(Protocol):
 
 
 def channels(
-    config: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+    config: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    flows: str | None = None,
 ) -> list[Channel]:
     """The channels of a configuration file. Connects to nobody.
 
@@ -44,6 +47,7 @@ def channels(
         config: a ``vpcflow.toml``: its ``[alerts.channels]``, else its ``[kibana.connectors]``. Without a
             file, or when it has neither, standard output is told.
         environ: where secrets are; by default ``os.environ``.
+        flows: where the flows are, a store or an Elasticsearch: messages name it in commands.
 
     Raises:
         ConfigError: the file can't be used, or a secret is missing.
@@ -58,5 +62,5 @@ def channels(
         "stdout": stdout.Stdout,
         "webhook": webhook.Webhook,
     }
-    settings = read_settings(config, os.environ if environ is None else environ)
+    settings = read_settings(config, os.environ if environ is None else environ, flows)
     return [kinds[one.type](one, settings) for one in settings.connectors]

@@ -23,6 +23,7 @@ from vpcflow.config import load, load_table
 from vpcflow.connectors import KINDS, Connector, Kind, Section, read
 from vpcflow.kibana.client import public_url
 from vpcflow.kibana.config import read as read_kibana
+from vpcflow.sinks import DEFAULT_TARGET, without_userinfo
 
 if TYPE_CHECKING:
     from vpcflow.kibana.config import KibanaConfig
@@ -43,6 +44,8 @@ KINDS_OF_CHANNELS: Mapping[str, Kind] = {
     "stdout": Kind(),
 }
 
+_ELASTICSEARCH = ("http:", "https:", "cloud:")
+
 #: What Kibana writes into its own log has no other place here.
 _STDOUT = Connector("stdout", "stdout", {})
 
@@ -57,6 +60,7 @@ class Settings:
         space: of Kibana.
         owned: whether there are owners: what has none is then a part of the flows, else it is all of them.
         elasticsearch: where documents go to, for channels that say nothing else.
+        flows: where the flows are, without credentials, for commands; None is where they are by default.
     """
 
     connectors: tuple[Connector, ...] = (_STDOUT,)
@@ -64,27 +68,36 @@ class Settings:
     space: str = "default"
     owned: bool = False
     elasticsearch: str | None = None
+    flows: str | None = None
 
 
-def read_settings(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Settings:
+def read_settings(
+    path: str | os.PathLike[str] | None, environ: Mapping[str, str], flows: str | None = None
+) -> Settings:
     """What a file says of telling; without a file, standard output is told.
+
+    Args:
+        path: of the file.
+        environ: where secrets are, and where Elasticsearch is.
+        flows: where the flows are.
 
     Raises:
         ConfigError: the file can't be read, is not TOML, or has something that means nothing, or a secret is
             missing.
     """
-    elasticsearch = environ.get("ELASTICSEARCH_URL")
+    told = without_userinfo(flows) if flows and flows != DEFAULT_TARGET else None
     if path is None:
-        return Settings(elasticsearch=elasticsearch)
+        return Settings(flows=told)
     tables = load_table(path, "alerts", (), ("channels",)).get("channels")
     kibana = read_kibana(path)
-    target = load(path).get("to", "")
+    targets = (environ.get("ELASTICSEARCH_URL"), flows, load(path).get("to"))
     return Settings(
         connectors=_channels(tables, kibana, environ) or (_STDOUT,),
         kibana=public_url(kibana.url) if kibana.url else None,
         space=kibana.space or "default",
         owned=bool(kibana.owners),
-        elasticsearch=elasticsearch or (target if target.startswith(("http:", "https:", "cloud:")) else None),
+        elasticsearch=next((one for one in targets if one and one.startswith(_ELASTICSEARCH)), None),
+        flows=told,
     )
 
 

@@ -58,6 +58,8 @@ class Email:
                 f"[alerts.channels.{self.name}]: without TLS anybody on the way to {self._host} could read "
                 "the password; take out starttls = false, or unset user and password"
             )
+        if not all(one.isascii() for one in connector.secrets.values()):
+            raise ConfigError(f"channel {self.name}: user and password for SMTP must be ASCII; set others")
         ca = certificates(config["ca"]) if config.get("ca") else None
         self._tls = ssl.create_default_context(cafile=ca)
 

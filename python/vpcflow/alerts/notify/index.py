@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vpcflow.alerts.document import document
 from vpcflow.alerts.notify.letter import name_of, write
-from vpcflow.errors import ConfigError, SinkError
+from vpcflow.errors import ConfigError, SinkError, VpcflowError
 
 if TYPE_CHECKING:
     from vpcflow.alerts.notice import Notice
@@ -57,9 +57,11 @@ class Index:
         except ConflictError:
             pass  # a repeat of one that was taken
         except (ApiError, TransportError) as error:
-            what = explain(error, public_url(self._url))
-            refused = isinstance(error, ApiError) and error.meta.status == 400
-            raise (ConfigError if refused else SinkError)(str(what)) from error
+            # Of all that is answered with 400, the index's name is of the set-up, the rest of the document.
+            kind: type[VpcflowError] = SinkError
+            if isinstance(error, ApiError) and error.meta.status == 400:
+                kind = SinkError if "invalid_index_name" in str(error.body) else ConfigError
+            raise kind(str(explain(error, public_url(self._url)))) from error
         finally:
             client.close()
 

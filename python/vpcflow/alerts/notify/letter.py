@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -89,6 +90,7 @@ def write(notice: Notice, settings: Settings) -> Letter:
     count = "over" if notice.state == "over" else f"{notice.count:,}"
     title = f"{_plain(rule.title)}: {count}{_whose(notice, settings)}"
     start, end = _iso(notice.start), _iso(notice.end)
+    flows = f" --from {shlex.quote(settings.flows)}" if settings.flows else ""
     url = ""
     if settings.kibana:
         rest = settings.owned and notice.owner is None
@@ -106,7 +108,7 @@ def write(notice: Notice, settings: Settings) -> Letter:
         otherwise=tuple(_plain(one, longest=None) for one in rule.false_positives),
         rule=_rule(rule),
         url=url,
-        command=f"vpcflow report --dashboard {rule.dashboard} --since {start} --until {end}",
+        command=f"vpcflow report{flows} --dashboard {rule.dashboard} --since {start} --until {end}",
         history=_history(notice),
     )
 
