@@ -24,7 +24,7 @@ __all__ = ["beside_writers", "connect", "files_of", "open_store", "selection"]
 T = TypeVar("T")
 
 #: So often a store is asked that is written to meanwhile.
-_TRIES = 10
+_TRIES = 50
 #: Seconds by which the times of files may differ from the clock.
 _CLOCK = 1.0
 
