@@ -156,7 +156,7 @@ def test_an_object_that_is_indexed_again_is_read_as_one_or_the_other(tmp_path: P
     vpcflow.index(log, to=store)
     query = Query.parse({"metrics": [{"count": "flows"}, {"sum": "network.bytes", "as": "bytes"}]})
     seen = set()
-    with beside(CHANGER, *versions, log, store, 0) as writer, open_flows(store) as engine:
+    with beside(CHANGER, *versions, log, store, 0.03) as writer, open_flows(store) as engine:
         while writer.poll() is None:
             seen.update(answer(query, engine).rows)
     assert writer.returncode == 0

@@ -238,6 +238,8 @@ def test_a_store_of_several_versions_is_read_as_one(tmp_path: Path) -> None:
         (("top-talkers", "--last", "9999999d"), "--last goes back to before there were years"),
         (("top-talkers", "--limit", "0"), "Invalid value for '--limit'"),
         (("traffic", "--limit", "3"), "traffic goes over time"),
+        (("top-talkers", "--namespace", "prod"), "--namespace is for Elasticsearch; vpcflow-data is a store"),
+        (("top-talkers", "--ca", "ca.pem"), "--ca is for Elasticsearch; vpcflow-data is a store"),
         ((), "Missing argument 'NAME|SQL'; vpcflow query --list has the names"),
         (("SELECT 1", "--last", "1d"), "--last is for questions by name, and this is SQL"),
         (("SELECT 1", "--limit", "3"), "--limit is for questions by name, and this is SQL; write LIMIT"),

@@ -100,7 +100,9 @@ def query(asked: str | None, source: str, form: str | None, output: str | None, 
 
 def _refuse(source: str, more: Mapping[str, Any]) -> None:
     """What a statement can't have."""
-    if re.match(r"(?i:https?://)|cloud:", source):
+    from vpcflow.query.flows import is_elasticsearch
+
+    if is_elasticsearch(source):
         raise ConfigError(
             f"{without_userinfo(source)}: SQL is for Parquet stores; ask an Elasticsearch by name"
             " (vpcflow query --list), or in Kibana"

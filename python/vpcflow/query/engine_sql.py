@@ -15,6 +15,8 @@ from vpcflow.query.sql import column, compile_filter, literal
 if TYPE_CHECKING:
     import duckdb
 
+    from vpcflow.query.store import Selection
+
 __all__ = ["StoreEngine", "TableEngine", "compile_step", "engine"]
 
 
@@ -38,7 +40,7 @@ class StoreEngine:
     def __init__(self, connection: duckdb.DuckDBPyConnection, period: Period | None) -> None:
         self.connection = connection
         self._period = period
-        self._known: dict[str, tuple[str, frozenset[str]]] = {}
+        self._known: dict[str, Selection] = {}
 
     def __call__(self, step: Step) -> list[tuple[Any, ...]]:
         return _rows(self.connection, step, self.statement(step))
@@ -50,8 +52,9 @@ class StoreEngine:
         files = files_of(self.connection, step.period or self._period)
         if files not in self._known:
             self._known[files] = selection(self.connection, files)
-        flows, columns = self._known[files]
-        return f"WITH flows AS NOT MATERIALIZED ({flows}) FROM ({compile_step(step, columns)})"
+        flows = self._known[files]
+        asked = compile_step(step, flows.columns)
+        return f"WITH flows AS NOT MATERIALIZED ({flows.select(_names(step))}) FROM ({asked})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,15 @@ class TableEngine:
 
     def __call__(self, step: Step) -> list[tuple[Any, ...]]:
         return _rows(self.connection, step, compile_step(step, self.columns, self.table, self.weight))
+
+
+def _names(step: Step) -> set[str]:
+    """The columns that a step needs."""
+    names = {"@timestamp", "date", *step.fields, *step.filter.fields()}
+    for metric in step.metrics:
+        names |= {metric.field} if metric.field else set()
+        names |= set(metric.filter.fields()) if metric.filter else set()
+    return names
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, step: Step, statement: str) -> list[tuple[Any, ...]]:

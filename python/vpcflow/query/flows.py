@@ -10,10 +10,15 @@ from contextlib import contextmanager
 from vpcflow.query.answer import Engine, Step
 from vpcflow.query.model import Period
 
-__all__ = ["open_flows"]
+__all__ = ["is_elasticsearch", "open_flows"]
 
 #: So many rows ES|QL gives at once.
 _MOST = 10_000
+
+
+def is_elasticsearch(target: str | os.PathLike[str]) -> bool:
+    """Whether a target is an Elasticsearch; else it is the folder of a store."""
+    return re.match(r"(?i:https?://)|cloud:", os.fspath(target)) is not None
 
 
 @contextmanager
@@ -40,7 +45,7 @@ def open_flows(
         SinkError: Elasticsearch can't be reached.
     """
     text = os.fspath(target)
-    if not re.match(r"(?i:https?://)|cloud:", text):
+    if not is_elasticsearch(text):
         from vpcflow.query import engine_sql
         from vpcflow.query.store import open_store
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
 
     from vpcflow.query.model import Period
 
-__all__ = ["beside_writers", "connect", "files_of", "open_store", "selection"]
+__all__ = ["Selection", "beside_writers", "connect", "files_of", "open_store", "selection"]
 
 T = TypeVar("T")
 
 #: So often a store is asked that is written to meanwhile.
-_TRIES = 10
+_TRIES = 50
 #: Seconds by which the times of files may differ from the clock.
 _CLOCK = 1.0
 
@@ -42,6 +44,8 @@ CREATE MACRO ip_hex(ip) AS CASE
     list_transform(string_split(ip, '.'), lambda g: printf('%02x', CAST(g AS INTEGER))), '')
 END
 """
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 # What a column is that no file has, by its Elasticsearch type; the others are text.
 _TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "double": "DOUBLE", "long": "BIGINT"}
@@ -70,7 +74,7 @@ def connect(
 
     connection = open_store(store, writable=writable)
     try:
-        select, _ = selection(connection, files_of(connection))
+        select = selection(connection, files_of(connection)).select()
         beside_writers(connection, lambda: connection.execute(f"CREATE VIEW flows AS {select}"))
     except duckdb.Error as error:
         connection.close()
@@ -129,8 +133,31 @@ def files_of(connection: duckdb.DuckDBPyConnection, period: Period | None = None
     return f"read_parquet([{patterns}], union_by_name = true, hive_partitioning = true)"
 
 
-def selection(connection: duckdb.DuckDBPyConnection, files: str) -> tuple[str, frozenset[str]]:
-    """The flows of files as a SELECT, and its columns.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The flows of some files.
+
+    Attributes:
+        files: in SQL.
+        columns: what each is, made of what the files store; by name.
+        stored: what each that a column can be made of is in the files, or in their place.
+    """
+
+    files: str
+    columns: dict[str, str]
+    stored: dict[str, str]
+
+    def select(self, names: Container[str] | None = None) -> str:
+        """The columns of these names, as far as there are such, or all. Each costs, be it used or not."""
+        columns = {name: sql for name, sql in self.columns.items() if names is None or name in names}
+        needed = {quoted for sql in columns.values() for quoted in _QUOTED.findall(sql)}
+        inner = ", ".join(sql for name, sql in self.stored.items() if _name(name) in needed)
+        outer = ", ".join(f"{sql} AS {_name(name)}" for name, sql in columns.items())
+        return f"SELECT {outer} FROM (SELECT {inner} FROM {self.files})"  # noqa: S608 - names only
+
+
+def selection(connection: duckdb.DuckDBPyConnection, files: str) -> Selection:
+    """The flows of files.
 
     Raises:
         ConfigError: a file can't be read.
@@ -193,23 +220,19 @@ def _patterns(root: Path, period: Period | None) -> list[str]:
     return [f"{every}/{day}/[!.]*.parquet" for day in chosen]
 
 
-def _select(files: str, stored: list[str]) -> tuple[str, frozenset[str]]:
-    absent: list[str] = []
-    derived: dict[str, str] = {}
+def _select(files: str, stored: list[str]) -> Selection:
+    columns: dict[str, str] = {}
+    # By name: what a file brings that is written later would be there twice with a star.
+    inner = {name: _name(name) for name in stored}
     for name, kind, sql in _core.columns():
+        columns[name] = _name(name)
         if sql is not None:
             # A file may hold it after all, when something other than the records gave it.
-            derived[name] = f"coalesce({_name(name)}, {sql})" if name in stored else sql
+            columns[name] = f"coalesce({_name(name)}, {sql})" if name in stored else sql
         elif name not in stored:
-            absent.append(f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')}) AS {_name(name)}")
-    known = [name for name, _, _ in _core.columns()]
-    order = known + [name for name in stored if name not in known]
-    columns = ", ".join(
-        f"{derived[name]} AS {_name(name)}" if name in derived else _name(name) for name in order
-    )
-    # By name: what a file brings that is written later would be there twice.
-    inner = ", ".join([*map(_name, stored), *absent])
-    return f"SELECT {columns} FROM (SELECT {inner} FROM {files})", frozenset(order)  # noqa: S608 - names only
+            inner[name] = f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')}) AS {_name(name)}"
+    columns |= {name: _name(name) for name in stored if name not in columns}
+    return Selection(files, columns, inner)
 
 
 def _name(column: str) -> str:
