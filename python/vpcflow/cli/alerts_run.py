@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from vpcflow.cli.alerts_options import rules_of, rules_option, target_options
 from vpcflow.cli.service import stop_on_signals
 from vpcflow.cli.types import DURATION
 from vpcflow.errors import VpcflowError
-from vpcflow.query.flows import open_flows
+from vpcflow.query.flows import is_elasticsearch, open_flows
 
 if TYPE_CHECKING:
     from vpcflow.query.answer import Engine
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _Flows = Callable[[], AbstractContextManager["Engine"]]
-_ELSEWHERE = re.compile(r"(?i:https?://)|cloud:")
 
 
 @click.command(short_help="Evaluate rules and tell whom it concerns.")
@@ -138,7 +136,7 @@ def _round(watch: Watch, flows: _Flows, *, dry_run: bool) -> Round:
 
 def _name(target: str, namespace: str | None) -> str:
     """What the state is about, however it is written this time."""
-    if not _ELSEWHERE.match(target):
+    if not is_elasticsearch(target):
         return str(Path(target).resolve())
     from vpcflow.elastic.client import public_url
 
@@ -147,7 +145,7 @@ def _name(target: str, namespace: str | None) -> str:
 
 
 def _default_state(target: str) -> Path:
-    if _ELSEWHERE.match(target):
+    if is_elasticsearch(target):
         return Path("vpcflow-alerts.db")
     store = Path(target).resolve()
     return store.with_name(f"{store.name}-alerts.db")
