@@ -86,6 +86,10 @@ def run(
     from vpcflow.alerts.state import State
     from vpcflow.config import load_owners
 
+    if every is not None and every <= 0:
+        raise click.BadParameter(
+            "the time between two rounds is longer than nothing, such as 1m", param_hint="--every"
+        )
     rules = rules_of(folders)
     owners = load_owners(config) if config else ()
     tell = channels(None if dry_run else config, flows=target)
