@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-from vpcflow.alerts.evaluate import Engines, evaluate, looks_back
+from vpcflow.alerts.evaluate import evaluate, looks_back
 from vpcflow.alerts.rules import load_all
 from vpcflow.kibana.assets import folder
 from vpcflow.query.flows import open_flows
@@ -43,10 +43,10 @@ def rules(store: Path) -> dict[str, float]:
     """Wall seconds of each rule over the last hour, the opening of the store's days included."""
     took = {}
     now = datetime.now(UTC)
-    with Engines(lambda period: open_flows(store, period=period)) as engines:
+    with open_flows(store) as engine:
         for rule in load_all(folder() / "rules"):
             before = time.perf_counter()
-            evaluate(rule, engines, now, looks_back(rule, now - timedelta(hours=1)), by_owner=False)
+            evaluate(rule, engine, now, looks_back(rule, now - timedelta(hours=1)), by_owner=False)
             took[rule.name] = time.perf_counter() - before
     return took
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import vpcflow
 from unit.alerting import ATTACKER, HOST, OTHER, ago, record, rules
 from unit.flowlogs import HEADER, SKIPDATA, command, environment, write
 from unit.flowlogs import vpcflow as run
-from vpcflow.alerts.evaluate import Engines, evaluate, lacking
+from vpcflow.alerts.evaluate import evaluate, lacking
 from vpcflow.alerts.rules import load_all
 from vpcflow.elastic.template import data_stream
 from vpcflow.enrich.owners import OwnersByInterface
@@ -54,8 +55,7 @@ def both(elasticsearch_url, es, namespace: str, tmp_path: Path):
         vpcflow.index(log, **target, enrich=[OwnersByInterface((LAB, SHOP))])
     es.indices.refresh(index=data_stream(namespace))
     return [
-        lambda period, target=target: open_flows(target, namespace=namespace, period=period)
-        for target in (tmp_path / "flows", elasticsearch_url)
+        partial(open_flows, target, namespace=namespace) for target in (tmp_path / "flows", elasticsearch_url)
     ]
 
 
@@ -67,8 +67,8 @@ def test_each_rule_says_the_same_over_both(both, by_owner: bool) -> None:
         since = TEN - timedelta(hours=1)
         found = []
         for flows in both:
-            with Engines(flows) as engines:
-                told = evaluate(rule, engines, now, since, by_owner=by_owner)
+            with flows() as engine:
+                told = evaluate(rule, engine, now, since, by_owner=by_owner)
                 found.append({owner: sorted(rows, key=str) for owner, rows in told.items() if rows})
         assert found[0] == found[1], rule.title
         speaking |= {rule.name} if found[0] else set()
@@ -78,9 +78,9 @@ def test_each_rule_says_the_same_over_both(both, by_owner: bool) -> None:
 def test_both_lack_the_same_fields(both) -> None:
     names = ["source.ip", "destination.geo.country_name", "aws.vpcflow.tgw_attachment_id", "labels.owner"]
     for flows in both:
-        with Engines(flows) as engines:
+        with flows() as engine:
             day = Period(TEN - timedelta(days=1), TEN + timedelta(days=1))
-            missing = lacking(engines(day), names, day)
+            missing = lacking(engine, names, day)
         assert missing == {"destination.geo.country_name", "aws.vpcflow.tgw_attachment_id"}
 
 

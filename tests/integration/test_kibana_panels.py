@@ -15,10 +15,10 @@ import pytest
 import vpcflow
 from vpcflow import demo
 from vpcflow.alerts.rules import load_all
+from vpcflow.dashboards import load
 from vpcflow.elastic.template import data_stream
 from vpcflow.kibana.assets import folder, saved_objects
 from vpcflow.kibana.build.needs import need
-from vpcflow.kibana.build.panels import load
 from vpcflow.query import dsl, esql
 from vpcflow.query import kql as kql_language
 

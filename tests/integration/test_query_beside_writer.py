@@ -17,7 +17,7 @@ import vpcflow
 from vpcflow.cli import main
 from vpcflow.query.answer import answer
 from vpcflow.query.flows import open_flows
-from vpcflow.query.model import Query
+from vpcflow.query.model import Period, Query
 
 DAY = datetime(2026, 11, 23, tzinfo=UTC)
 FILES, FLOWS = 500, 20
@@ -45,13 +45,14 @@ from pathlib import Path
 import vpcflow
 
 long, short, log, store = *map(Path, sys.argv[1:4]), sys.argv[4]
+pause = float(sys.argv[5])
 print("ready", flush=True)
 end = time.monotonic() + 10
 while time.monotonic() < end:
     for version in (long, short):
         shutil.copy(version, log)
         vpcflow.index(log, to=store)
-        time.sleep(0.1)
+        time.sleep(pause)
 """
 
 
@@ -124,7 +125,7 @@ def test_parts_may_go_while_they_are_asked(logs: Path, tmp_path: Path) -> None:
     log.write_bytes(versions[0].read_bytes())
     vpcflow.index(log, to=store)
     seen = set()
-    with beside(CHANGER, *versions, log, store) as writer:
+    with beside(CHANGER, *versions, log, store, 0.1) as writer:
         while writer.poll() is None:
             seen.add(total(store))
     assert writer.returncode == 0
@@ -133,13 +134,33 @@ def test_parts_may_go_while_they_are_asked(logs: Path, tmp_path: Path) -> None:
 
 
 def test_an_open_store_sees_what_comes_later(logs: Path, tmp_path: Path) -> None:
+    query = Query.parse({"metrics": [{"count": "flows"}]})
+    whole = Period(DAY - timedelta(days=3), DAY + timedelta(days=1))
     log = sorted(logs.iterdir())
     vpcflow.index(log[:4], to=tmp_path / "store")
-    query = Query.parse({"metrics": [{"count": "flows"}]})
+    more = tmp_path / "more.log"  # with a column that is new to the store
+    more.write_text("\n".join([f"{FIELDS} traffic-path", *(f"{line} 8" for line in flows(0)), ""]))
     with open_flows(tmp_path / "store") as engine:
-        assert answer(query, engine).rows == [(4 * FLOWS,)]
-        vpcflow.index(log[4:9], to=tmp_path / "store")
-        assert answer(query, engine).rows == [(9 * FLOWS,)]
+        assert answer(query, engine).rows == answer(query, engine, whole).rows == [(4 * FLOWS,)]
+        vpcflow.index([*log[4:9], more], to=tmp_path / "store")
+        assert answer(query, engine).rows == answer(query, engine, whole).rows == [(10 * FLOWS,)]
+
+
+def test_an_object_that_is_indexed_again_is_read_as_one_or_the_other(tmp_path: Path) -> None:
+    """A part is replaced by one of another length, between being looked at and being read."""
+    versions = tmp_path / "long.log", tmp_path / "short.log"
+    versions[0].write_text("\n".join([FIELDS, *(flows(0) * 200), ""]))
+    versions[1].write_text("\n".join([FIELDS, *flows(0), ""]))
+    log, store = tmp_path / "changing.log", tmp_path / "store"
+    log.write_bytes(versions[0].read_bytes())
+    vpcflow.index(log, to=store)
+    query = Query.parse({"metrics": [{"count": "flows"}, {"sum": "network.bytes", "as": "bytes"}]})
+    seen = set()
+    with beside(CHANGER, *versions, log, store, 0.03) as writer, open_flows(store) as engine:
+        while writer.poll() is None:
+            seen.update(answer(query, engine).rows)
+    assert writer.returncode == 0
+    assert seen == {(FLOWS, FLOWS * 100), (200 * FLOWS, 200 * FLOWS * 100)}
 
 
 def total(store: Path) -> int:

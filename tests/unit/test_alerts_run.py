@@ -130,6 +130,7 @@ def test_check_says_which_fields_the_flows_lack(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
+        (("--every", "0"), "Invalid value for --every: the time between two rounds is longer than nothing, such as 1m"),
         (("--config", "none.toml"), "none.toml: No such file or directory; give the path of a vpcflow.toml"),
         (("--rules", "none"), "none: is no folder; --rules takes one with rules, *.yml"),
         (("--every", "often"), "Invalid value for '--every': 'often' is no duration; it looks like 90s, 5m, 1h or 30d"),

@@ -69,7 +69,8 @@ class Bench:
         before = len(self.pad.told)
         with State(self.folder / "state.db", "flows") as state:
             watch = Watch(self.rules, self.owners, [self.pad], state, say=self.said.append)
-            done, _ = watch.evaluate(lambda period: open_flows(self.store, period=period), now)
+            with open_flows(self.store) as engine:
+                done, _ = watch.evaluate(engine, now)
             if tell:
                 watch.tell(done)
         return [_short(*one) for one in self.pad.told[before:]], done
@@ -226,6 +227,17 @@ def test_a_rule_that_is_gone_keeps_its_notices(bench: Bench) -> None:
     assert bench.round(after(minutes=4))[0] == [f"all: fired {ATTACKER} 12"]
 
 
+def test_a_rule_that_counts_by_other_fields_now(bench: Bench) -> None:
+    bench.seen(after(minutes=1))
+    bench.round(after(minutes=2), tell=False)
+    bench.rules = load_several([rules(bench.folder / "own", ("[source.ip]", "[source.ip, destination.ip]"))])
+    told, done = bench.round(after(minutes=3))
+    assert (told, done.failed) == ([f"all: fired {ATTACKER} 12"], 1)
+    (said,) = bench.said
+    assert said.startswith("pad: all is not told of SSH refused: the rule counts by other fields since")
+    assert said.endswith(ATTACKER)
+
+
 def test_a_field_that_the_flows_lack_is_said_once(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ("destination.port: 22", "destination.geo.country_name: Sweden"))
     bench.seen(after(minutes=1))
@@ -267,6 +279,20 @@ def test_what_is_new_is_told_once_and_never_over(tmp_path: Path) -> None:
     bench.seen(after(minutes=1), count=3)
     told = [text for minutes in (2, 20, 70, 200) for text in bench.round(after(minutes=minutes))[0]]
     assert told == ["all: fired eni-1235b8ca123456789 3"]
+
+
+@pytest.mark.parametrize("strangers", [0, 150])  # so many are not looked for one by one
+def test_what_was_there_within_the_time_to_look_back_is_not_new(tmp_path: Path, strangers: int) -> None:
+    new = (GONE[3][0], "level: low\nbaseline: {look-back: 30d, change: new}")
+    bench = Bench(tmp_path, GONE[0], GONE[2], new)
+    for number, days in enumerate((0.1, 3, 20, 40), 1):
+        bench.seen(after(days=-days), f"198.51.100.{number}", 1)
+        bench.seen(after(minutes=1), f"198.51.100.{number}", 1)
+    fill(bench.store, *[record(after(minutes=1), f"203.0.113.{number}") for number in range(strangers)])
+    assert bench.round(after(minutes=2))[1].fired == 1 + strangers
+    groups = {row.groups[0] for _, notice in bench.pad.told for row in notice.rows}
+    assert not groups & {"198.51.100.1", "198.51.100.2", "198.51.100.3"}
+    assert strangers or groups == {"198.51.100.4"}
 
 
 def test_two_runs_do_not_share_a_state(bench: Bench) -> None:

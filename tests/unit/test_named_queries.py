@@ -164,7 +164,17 @@ def test_what_nat_gateways_cost_by_who_uses_them(tmp_path: Path) -> None:
     assert json.loads(found.stdout) == [
         {"aws.vpcflow.interface_id": "eni-0a1b", "bytes": 3_000_000_000, "flows": 2, "dollars": 0.135}
     ]
-    assert "x 0.045, AWS's list price a GB in us-east-1" in found.stderr
+    assert "0.14 dollars in all: 10^9 bytes at 0.045, AWS's list price a GB in us-east-1" in found.stderr
+
+
+def test_what_nat_gateways_cost_in_all_counts_more_than_the_rows(tmp_path: Path) -> None:
+    lines = [
+        flow("10.0.0.1", "203.0.113.9", 443, 1_000_000_000, more=" - nat_gateway egress").replace("0a1b", eni)
+        for eni in ("0a", "0b", "0c")
+    ]
+    found = ask("nat-cost", "--from", store(tmp_path, lines, NAT), *DAY, "--limit", "1", "--format", "json")
+    assert [row["dollars"] for row in json.loads(found.stdout)] == [0.045]
+    assert "0.14 dollars in all" in found.stderr
 
 
 def test_what_nat_gateways_cost_by_their_own_interfaces(tmp_path: Path) -> None:
@@ -218,6 +228,7 @@ def test_a_store_of_several_versions_is_read_as_one(tmp_path: Path) -> None:
     ("args", "says"),
     [
         (("top-talkrs",), "there is no question top-talkrs; did you mean top-talkers?"),
+        (("Top-Talkrs",), "there is no question top-talkrs; did you mean top-talkers?"),
         (("xyz",), "there is no question xyz; vpcflow query --list has them all"),
         (("top-talkers", "--from", "nowhere"), "nowhere: no store is there"),
         (("top-talkers", "--from", "empty"), "empty: nothing is in this store yet"),
@@ -227,6 +238,8 @@ def test_a_store_of_several_versions_is_read_as_one(tmp_path: Path) -> None:
         (("top-talkers", "--last", "9999999d"), "--last goes back to before there were years"),
         (("top-talkers", "--limit", "0"), "Invalid value for '--limit'"),
         (("traffic", "--limit", "3"), "traffic goes over time"),
+        (("top-talkers", "--namespace", "prod"), "--namespace is for Elasticsearch; vpcflow-data is a store"),
+        (("top-talkers", "--ca", "ca.pem"), "--ca is for Elasticsearch; vpcflow-data is a store"),
         ((), "Missing argument 'NAME|SQL'; vpcflow query --list has the names"),
         (("SELECT 1", "--last", "1d"), "--last is for questions by name, and this is SQL"),
         (("SELECT 1", "--limit", "3"), "--limit is for questions by name, and this is SQL; write LIMIT"),

@@ -8,18 +8,19 @@ belong to.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from vpcflow.alerts.evaluate import Flows, ask, piece_of, row_of
+from vpcflow.alerts.evaluate import ask, piece_of, row_of
 from vpcflow.alerts.notice import Row
 from vpcflow.alerts.queries import to_query
 from vpcflow.query.model import Period
 
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
+    from vpcflow.query.answer import Engine
 
 __all__ = ["Day", "backtest", "by_day"]
 
@@ -45,26 +46,30 @@ class Day:
     top: tuple[tuple[tuple[object, ...], int], ...]
 
 
-def backtest(rules: Sequence[Rule], flows: Flows, period: Period) -> Iterator[tuple[Rule, list[Row]]]:
+def backtest(
+    rules: Sequence[Rule], engine: Engine, period: Period, begins: Callable[[date], None] = lambda day: None
+) -> Iterator[tuple[Rule, list[Row]]]:
     """Each rule with every group that would have fired in each piece of time, in the order of time.
+
+    Args:
+        rules: what is watched for.
+        engine: who is asked.
+        period: when.
+        begins: hears of each day that is asked about.
 
     Raises:
         QueryError, ConfigError, SinkError: from the engine.
     """
     found: dict[str, list[Row]] = {rule.id: [] for rule in rules}
     for part in _days(period):
-        parts = [(rule, _whole(rule, part, period)) for rule in rules if rule.change is None]
-        parts = [(rule, pieces) for rule, pieces in parts if pieces.start < pieces.end]
-        if not parts:
-            continue
-        opened = Period(min(one.start for _, one in parts), max(one.end for _, one in parts))
-        with flows(opened) as engine:
-            for rule, pieces in parts:
-                query, asked = to_query(rule, pieces.end, since=pieces.start)
-                found[rule.id] += [row_of(rule, row) for row in ask(engine, query, asked)]
+        begins(part.start.date())
+        for rule in rules:
+            if rule.change is None:
+                pieces = _whole(rule, part, period)
+                found[rule.id] += _pieces(rule, engine, pieces) if pieces.start < pieces.end else []
     for rule in rules:
         if rule.change is not None:
-            found[rule.id] = _changes(rule, flows, period)
+            found[rule.id] = _changes(rule, engine, period)
         yield rule, sorted(found[rule.id], key=lambda row: row.since)
 
 
@@ -112,6 +117,11 @@ def _days(period: Period) -> Iterator[Period]:
         start = midnight
 
 
+def _pieces(rule: Rule, engine: Engine, pieces: Period) -> list[Row]:
+    query, asked = to_query(rule, pieces.end, since=pieces.start)
+    return [row_of(rule, row) for row in ask(engine, query, asked)]
+
+
 def _whole(rule: Rule, part: Period, period: Period) -> Period:
     """The pieces of time that begin within a part, and the one in which the whole period begins."""
     span = timedelta(seconds=rule.timespan)
@@ -121,7 +131,7 @@ def _whole(rule: Rule, part: Period, period: Period) -> Period:
     return Period(start, part.end if part.end == period.end else end)
 
 
-def _changes(rule: Rule, flows: Flows, period: Period) -> list[Row]:
+def _changes(rule: Rule, engine: Engine, period: Period) -> list[Row]:
     """When groups were new, or gone: as a run at the end of each piece of time would have seen it."""
     span, window = timedelta(seconds=rule.timespan), timedelta(seconds=rule.window)
     start = piece_of(rule, period.start)
@@ -129,9 +139,8 @@ def _changes(rule: Rule, flows: Flows, period: Period) -> list[Row]:
     counted = replace(query, bucket=rule.span, metrics=query.metrics[:1], having=())
     whole = Period(start - window, period.end)
     there: dict[tuple[object, ...], list[tuple[datetime, float]]] = defaultdict(list)
-    with flows(whole) as engine:
-        for begin, *groups, number in ask(engine, counted, whole):
-            there[tuple(groups)].append((begin, number))  # type: ignore[arg-type] # as the engine promises
+    for begin, *groups, number in ask(engine, counted, whole):
+        there[tuple(groups)].append((begin, number))  # type: ignore[arg-type] # as the engine promises
     seen = _news if rule.change == "new" else _gone
     return [
         Row(groups, number, at)

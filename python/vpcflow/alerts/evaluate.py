@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 from vpcflow.alerts.notice import Row
 from vpcflow.alerts.queries import to_query
@@ -17,9 +16,6 @@ from vpcflow.query.filters import Filter
 from vpcflow.query.model import Group, Metric, Period, Query
 
 __all__ = [
-    "OWNER",
-    "Engines",
-    "Flows",
     "ask",
     "evaluate",
     "fields",
@@ -30,8 +26,8 @@ __all__ = [
     "row_of",
 ]
 
-#: Whose job a flow is, as the run that indexed it wrote it.
-OWNER = "labels.owner"
+# Whose job a flow is, as the run that indexed it wrote it.
+_OWNER = "labels.owner"
 
 #: Rows that are asked for at first: ES|QL ranks so many. Who has more to say is asked for all.
 _FIRST = 9_999
@@ -40,9 +36,6 @@ _FIRST = 9_999
 _FEW = 100
 
 _DAY = timedelta(days=1)
-
-#: Opens the flows of a period.
-Flows = Callable[[Period], AbstractContextManager[Engine]]
 
 #: Pieces of time of a chart.
 _CHART = 24
@@ -62,41 +55,14 @@ def piece_of(rule: Rule, moment: datetime) -> datetime:
     return datetime.fromtimestamp(at - at % rule.timespan, UTC)
 
 
-class Engines:
-    """Opens flows, those of the same days once.
-
-    Args:
-        flows: opens the flows of a period.
-    """
-
-    def __init__(self, flows: Flows) -> None:
-        self._flows = flows
-        self._stack = ExitStack()
-        self._opened: dict[tuple[date, date], Engine] = {}
-
-    def __enter__(self) -> Engines:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
-
-    def __call__(self, period: Period) -> Engine:
-        start, end = (moment.astimezone(UTC).date() for moment in period)
-        if (start, end) not in self._opened:
-            midnight = time(tzinfo=UTC)
-            days = Period(datetime.combine(start, midnight), datetime.combine(end, midnight) + _DAY)
-            self._opened[start, end] = self._stack.enter_context(self._flows(days))
-        return self._opened[start, end]
-
-
 def evaluate(
-    rule: Rule, engines: Engines, now: datetime, since: datetime, *, by_owner: bool
+    rule: Rule, engine: Engine, now: datetime, since: datetime, *, by_owner: bool
 ) -> dict[str | None, list[Row]]:
     """The groups that a rule has something to say of, each with each piece of time, by owner.
 
     Args:
         rule: the rule.
-        engines: who is asked.
+        engine: who is asked.
         now: the end of the time that is looked at, not included.
         since: where it begins, and from when on something is new.
         by_owner: count the flows of each owner, and those of nobody, by themselves, as Kibana's rules do.
@@ -109,34 +75,34 @@ def evaluate(
     find = _news if rule.change == "new" else _rows
     found: dict[str | None, list[Row]] = defaultdict(list)
     if not by_owner:
-        found[None] = [row_of(rule, row) for row in find(engines, query, period, since)]
+        found[None] = [row_of(rule, row) for row in find(engine, query, period, since)]
         return found
     # Two questions, however many owners there are: flows without an owner are in no group of owners.
-    rest = replace(query, filter=query.filter.narrowed([OWNER], [(None,)]))
-    found[None] = [row_of(rule, row) for row in find(engines, rest, period, since)]
+    rest = replace(query, filter=query.filter.narrowed([_OWNER], [(None,)]))
+    found[None] = [row_of(rule, row) for row in find(engine, rest, period, since)]
     at = 0 if query.bucket is None else 1
-    for row in find(engines, replace(query, group_by=(Group(OWNER), *query.group_by)), period, since):
+    for row in find(engine, replace(query, group_by=(Group(_OWNER), *query.group_by)), period, since):
         found[str(row[at])].append(row_of(rule, (*row[:at], *row[at + 1 :])))
     return found
 
 
-def _rows(engines: Engines, query: Query, period: Period, since: datetime) -> list[tuple[object, ...]]:
-    return ask(engines(period), query, period)
+def _rows(engine: Engine, query: Query, period: Period, since: datetime) -> list[tuple[object, ...]]:
+    return ask(engine, query, period)
 
 
-def _news(engines: Engines, query: Query, period: Period, since: datetime) -> list[tuple[object, ...]]:
+def _news(engine: Engine, query: Query, period: Period, since: datetime) -> list[tuple[object, ...]]:
     """What is there since then, and was not before.
 
     The same as to ask for all that was there in the whole period; but most of what is there today was there
     yesterday, and the days before are asked for the rest alone.
     """
     recent = Period(since, period.end)
-    rows = ask(engines(recent), replace(query, having=query.having[:1]), recent)
+    rows = ask(engine, replace(query, having=query.having[:1]), recent)
     fields = [group.field for group in query.group_by]
     end = since
     for days in (1, 7, None):
         if len(rows) > _FEW:
-            return _rows(engines, query, period, since)
+            return _rows(engine, query, period, since)
         start = period.start if days is None else max(period.start, since - days * _DAY)
         if not rows or start >= end:
             continue
@@ -145,7 +111,7 @@ def _news(engines: Engines, query: Query, period: Period, since: datetime) -> li
             query.filter.narrowed(fields, [row[: len(fields)] for row in rows]) if fields else query.filter
         )
         counted = replace(query, filter=narrowed, metrics=query.metrics[:1], having=())
-        known = {row[: len(fields)] for row in ask(engines(before), counted, before)}
+        known = {row[: len(fields)] for row in ask(engine, counted, before)}
         rows = [row for row in rows if row[: len(fields)] not in known]
         end = start
     return rows
@@ -174,7 +140,7 @@ def ask(engine: Engine, query: Query, period: Period) -> list[tuple[object, ...]
 
 
 def history(
-    rule: Rule, engines: Engines, owner: str | None, rows: Iterable[Row], now: datetime, *, by_owner: bool
+    rule: Rule, engine: Engine, owner: str | None, rows: Iterable[Row], now: datetime, *, by_owner: bool
 ) -> tuple[tuple[datetime, float], ...]:
     """The number of some groups together in the last pieces of time, oldest first; of a change nothing."""
     if rule.change is not None:
@@ -184,14 +150,14 @@ def history(
     if rule.groups:
         narrowed = narrowed.narrowed(rule.groups, [row.groups for row in rows])
     if by_owner:
-        narrowed = narrowed.narrowed([OWNER], [(owner,)])
+        narrowed = narrowed.narrowed([_OWNER], [(owner,)])
     start = piece_of(rule, now) - timedelta(seconds=rule.timespan * (_CHART - 1))
     pieces = {
         start + timedelta(seconds=rule.timespan * number): 0.0 for number in range(_CHART)
     }  # those in which nothing was are zero
     period = Period(start, now)
     total = replace(query, filter=narrowed, group_by=(), having=())
-    for begin, number in ask(engines(period), total, period):
+    for begin, number in ask(engine, total, period):
         pieces[begin] = float(number)  # type: ignore[index,arg-type] # of a query with buckets and one number
     return tuple(pieces.items())
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from vpcflow.alerts.evaluate import Engines, Flows, evaluate, fields, history, lacking, looks_back
+from vpcflow.alerts.evaluate import evaluate, fields, history, lacking, looks_back
 from vpcflow.alerts.notice import Notice, Row
 from vpcflow.errors import ConfigError, QueryError, SinkError
 from vpcflow.query.model import Period
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
     from vpcflow.alerts.state import Change, State
     from vpcflow.owners import Owner
+    from vpcflow.query.answer import Engine
 
 __all__ = ["Round", "Watch"]
 
@@ -28,7 +29,9 @@ _FIRST, _MOST = timedelta(hours=1), timedelta(days=1)
 #: A channel that fails so often in a row is left alone until the next round.
 _GIVE_UP = 3
 _TOP = 5
-_MISSED = "give the --config and --rules of the run before, or another --state to forget them"
+_MISSED = (
+    "messages wait for it: give the --config and --rules of the run before, or another --state to forget them"
+)
 
 
 @dataclass(slots=True)
@@ -71,11 +74,11 @@ class Watch:
         self._say = say
         self._stop = stop or threading.Event()
 
-    def evaluate(self, flows: Flows, now: datetime, *, keep: bool = True) -> tuple[Round, list[Notice]]:
+    def evaluate(self, engine: Engine, now: datetime, *, keep: bool = True) -> tuple[Round, list[Notice]]:
         """Asks every rule, and puts what is to be told into the outbox, all of it or nothing.
 
         Args:
-            flows: opens the flows of a period.
+            engine: who is asked.
             now: until when.
             keep: without it nothing is remembered and nothing put into the outbox.
 
@@ -83,23 +86,22 @@ class Watch:
             SinkError: the engine can't be reached.
         """
         done = Round()
-        with Engines(flows) as engines:
-            self._say_what_lacks(engines, now, keep=keep)
-            found = {}
+        self._say_what_lacks(engine, now, keep=keep)
+        found = {}
+        for rule in self._rules:
+            since = self._since(rule, now)
+            try:
+                rows = evaluate(rule, engine, now, since, by_owner=bool(self._owners))
+            except (QueryError, ConfigError) as error:
+                self._say(f"{rule.title}: could not be evaluated: {error}")
+                done.failed += 1
+            else:
+                found[rule.id] = since, rows
+        notices = []
+        with self._state.together(keep=keep):
             for rule in self._rules:
-                since = self._since(rule, now)
-                try:
-                    rows = evaluate(rule, engines, now, since, by_owner=bool(self._owners))
-                except (QueryError, ConfigError) as error:
-                    self._say(f"{rule.title}: could not be evaluated: {error}")
-                    done.failed += 1
-                else:
-                    found[rule.id] = since, rows
-            notices = []
-            with self._state.together(keep=keep):
-                for rule in self._rules:
-                    if rule.id in found:
-                        notices += self._take(rule, *found[rule.id], engines, now=now, done=done)
+                if rule.id in found:
+                    notices += self._take(rule, *found[rule.id], engine, now=now, done=done)
         return done, notices
 
     def tell(self, done: Round) -> None:
@@ -111,11 +113,9 @@ class Watch:
         for waiting in self._state.outbox():
             channel, rule = channels.get(waiting.channel), rules.get(waiting.rule)
             if channel is None:
-                errors[f"{waiting.channel}: no channel has this name, and notices wait for it; {_MISSED}"] = (
-                    None
-                )
+                errors[f"{waiting.channel}: no channel has this name; {_MISSED}"] = None
             elif rule is None:
-                errors[f"rule {waiting.rule}: is not there, and notices of it wait; {_MISSED}"] = None
+                errors[f"rule {waiting.rule}: is not there; {_MISSED}"] = None
             elif failures[channel.name] < _GIVE_UP and not self._stop.is_set():
                 try:
                     channel.send(waiting.notice(rule, self._owners), waiting.recipient)
@@ -124,8 +124,8 @@ class Watch:
                     failures[channel.name] += 1
                     errors[f"{channel.name}: {error}; tried again in the next round"] = None
                 except ConfigError as error:
-                    self._state.told(waiting)
                     self._say(f"{channel.name}: {waiting.recipient} is not told of {rule.title}: {error}")
+                    self._state.told(waiting)
                     done.failed += 1
                     continue
                 else:
@@ -150,13 +150,13 @@ class Watch:
         since = looks_back(rule, min(last, now))
         return min(since, now - timedelta(seconds=rule.timespan)) if rule.change == "new" else since
 
-    def _say_what_lacks(self, engines: Engines, now: datetime, *, keep: bool) -> None:
+    def _say_what_lacks(self, engine: Engine, now: datetime, *, keep: bool) -> None:
         """Says once of each rule which of its fields no flow has. What was there once is not asked again."""
         wanted = {rule.title: fields(rule) for rule in self._rules}
         names = sorted({name for several in wanted.values() for name in several})
         unsure = [name for name in names if self._state.fact("field", name) is None]
         day = Period(now - timedelta(days=1), now)
-        missing = lacking(engines(day), unsure, day) if unsure else set()
+        missing = lacking(engine, unsure, day)
         with self._state.together(keep=keep):
             if missing is None:
                 if self._state.note("said", "empty"):
@@ -175,7 +175,7 @@ class Watch:
         rule: Rule,
         since: datetime,
         rows: Mapping[str | None, Sequence[Row]],
-        engines: Engines,
+        engine: Engine,
         *,
         now: datetime,
         done: Round,
@@ -191,7 +191,7 @@ class Watch:
                 count=len(change.rows),
                 start=since if rule.change is None else now - timedelta(seconds=rule.window),
                 end=now,
-                history=self._history(rule, change, engines, now),
+                history=self._history(rule, change, engine, now),
             )
             notices.append(notice)
             self._queue(notice, change.owner)
@@ -201,11 +201,11 @@ class Watch:
         return notices
 
     def _history(
-        self, rule: Rule, change: Change, engines: Engines, now: datetime
+        self, rule: Rule, change: Change, engine: Engine, now: datetime
     ) -> tuple[tuple[datetime, float], ...]:
         rows, owner = change.rows[:_TOP], change.owner
         try:
-            return history(rule, engines, owner, rows, now, by_owner=bool(self._owners))
+            return history(rule, engine, owner, rows, now, by_owner=bool(self._owners))
         except (QueryError, ConfigError) as error:  # the message goes without its chart
             self._say(f"{rule.title}: no history: {error}")
             return ()

@@ -59,8 +59,15 @@ class Waiting:
     content: Mapping[str, Any]
 
     def notice(self, rule: Rule, owners: Mapping[str, Owner]) -> Notice:
-        """The notice, for the rule of that id."""
+        """The notice, for the rule of that id.
+
+        Raises:
+            ConfigError: the rule counts by other fields now.
+        """
         told = self.content
+        if any(len(groups) != len(rule.groups) for groups, _, _ in told["rows"]):
+            named = "; ".join(" ".join(map(str, groups)) for groups, _, _ in told["rows"])
+            raise ConfigError(f"the rule counts by other fields since it was seen at {told['end']}: {named}")
         rows = tuple(Row(tuple(groups), value, _moment(since)) for groups, value, since in told["rows"])
         history = tuple((_moment(at), number) for at, number in told["history"])
         start, end = _moment(told["start"]), _moment(told["end"])
@@ -225,6 +232,8 @@ class State:
             "SELECT owner, groups, value, since, told_since, told_at, active FROM alert WHERE rule = ?",
             (rule.id,),
         )
+        # A rule that somebody edits can count by other fields: what it said of those is no alert any more.
+        rows = [row for row in rows if len(json.loads(row[1])) == len(rule.groups)]
         return {
             (owner, groups): _Known(
                 value, _moment(since), _moment(told_since), _moment(told_at), bool(active)

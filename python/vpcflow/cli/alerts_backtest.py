@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import sys
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from vpcflow.errors import ConfigError
 if TYPE_CHECKING:
     from vpcflow.alerts.backtest import Day
     from vpcflow.alerts.rules import Rule
-    from vpcflow.query.answer import Engine
 
 __all__ = ["backtest"]
 
@@ -92,21 +92,30 @@ def backtest(
     rules = _chosen(rules_of(folders), names)
     if threshold is not None:
         rules = [replace(rule, threshold=(rule.threshold[0], threshold)) for rule in rules]
-
-    def flows(asked: Period) -> AbstractContextManager[Engine]:
-        return open_flows(target, namespace=namespace, ca=ca, period=asked)
-
     period = Period(*(datetime.fromtimestamp(moment, UTC) for moment in (start, end)))
     days: list[Day] = []
     silent: list[str] = []
-    for rule, rows in room.backtest(rules, flows, period):
-        days += room.by_day(rule, rows)
-        silent += [] if rows else [rule.name]
+    with open_flows(target, namespace=namespace, ca=ca) as engine, _shown() as begins:
+        for rule, rows in room.backtest(rules, engine, period, begins):
+            days += room.by_day(rule, rows)
+            silent += [] if rows else [rule.name]
     days.sort(key=lambda one: one.day)
     with open_output(None) as file:
         write_rows(Rows(_COLUMNS, _NUMERIC, iter([_line(one, form) for one in days])), form, file)
     if silent:
         click.echo(f"Not once: {', '.join(silent)}", err=True)
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[date], None]]:
+    """Says on a terminal how far it is."""
+    if not sys.stderr.isatty():
+        yield lambda day: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("asking") as status:
+        yield lambda day: status.update(f"asking about {day}")
 
 
 def _line(day: Day, form: str) -> tuple[Any, ...]:

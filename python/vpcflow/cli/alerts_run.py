@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,16 +18,14 @@ from vpcflow.cli.alerts_options import rules_of, rules_option, target_options
 from vpcflow.cli.service import stop_on_signals
 from vpcflow.cli.types import DURATION
 from vpcflow.errors import VpcflowError
-from vpcflow.query.flows import open_flows
+from vpcflow.query.flows import is_elasticsearch, open_flows
 
 if TYPE_CHECKING:
-    from vpcflow.alerts.evaluate import Flows
     from vpcflow.query.answer import Engine
-    from vpcflow.query.model import Period
 
 __all__ = ["run"]
 
-_ELSEWHERE = re.compile(r"(?i:https?://)|cloud:")
+_Flows = Callable[[], AbstractContextManager["Engine"]]
 
 
 @click.command(short_help="Evaluate rules and tell whom it concerns.")
@@ -87,6 +86,10 @@ def run(
     from vpcflow.alerts.state import State
     from vpcflow.config import load_owners
 
+    if every is not None and every <= 0:
+        raise click.BadParameter(
+            "the time between two rounds is longer than nothing, such as 1m", param_hint="--every"
+        )
     rules = rules_of(folders)
     owners = load_owners(config) if config else ()
     tell = channels(None if dry_run else config, flows=target)
@@ -96,10 +99,9 @@ def run(
         state_file = Path(":memory:")
     say = _Warnings()
 
-    def flows(asked: Period) -> AbstractContextManager[Engine]:
-        return open_flows(target, namespace=namespace, ca=ca, period=asked)
+    flows = partial(open_flows, target, namespace=namespace, ca=ca)
 
-    with State(state_file, f"{target}, namespace {namespace}" if namespace else target) as state:
+    with State(state_file, _name(target, namespace)) as state:
         if every is None:
             done = _round(Watch(rules, owners, tell, state, say=say), flows, dry_run=dry_run)
             _summary(done, len(rules))
@@ -113,7 +115,7 @@ def run(
                 say.begin()
                 try:
                     done = _round(watch, flows, dry_run=dry_run)
-                    if done != Round():
+                    if done.fired or done.over or done.told:
                         _summary(done, len(rules))
                 except BrokenPipeError:
                     raise  # whoever reads has gone
@@ -122,11 +124,12 @@ def run(
                 stop.wait(max(0.0, every - (time.monotonic() - began)))
 
 
-def _round(watch: Watch, flows: Flows, *, dry_run: bool) -> Round:
+def _round(watch: Watch, flows: _Flows, *, dry_run: bool) -> Round:
     """Evaluates, and tells what there is to tell: what is left from before in any case."""
     done = Round()
     try:
-        done, notices = watch.evaluate(flows, datetime.now(UTC), keep=not dry_run)
+        with flows() as engine:
+            done, notices = watch.evaluate(engine, datetime.now(UTC), keep=not dry_run)
     finally:
         if not dry_run:
             watch.tell(done)
@@ -135,8 +138,18 @@ def _round(watch: Watch, flows: Flows, *, dry_run: bool) -> Round:
     return done
 
 
+def _name(target: str, namespace: str | None) -> str:
+    """What the state is about, however it is written this time."""
+    if not is_elasticsearch(target):
+        return str(Path(target).resolve())
+    from vpcflow.elastic.client import public_url
+
+    server = target if target.startswith("cloud:") else public_url(target)
+    return f"{server}, namespace {namespace}" if namespace else server
+
+
 def _default_state(target: str) -> Path:
-    if _ELSEWHERE.match(target):
+    if is_elasticsearch(target):
         return Path("vpcflow-alerts.db")
     store = Path(target).resolve()
     return store.with_name(f"{store.name}-alerts.db")

@@ -19,8 +19,8 @@ __all__ = ["query"]
 
 _FORMATS = ["table", "csv", "json", "ndjson", "parquet"]
 
-# No statement of SQL is a single word in small letters; a name of a question is.
-_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+# No statement of SQL that asks for something is a single word; the name of a question is.
+_NAME = re.compile(r"[A-Za-z][\w-]*")
 
 # Options that say what a question by name is asked about; a statement says that itself.
 _OF_NAMES = {
@@ -100,7 +100,9 @@ def query(asked: str | None, source: str, form: str | None, output: str | None, 
 
 def _refuse(source: str, more: Mapping[str, Any]) -> None:
     """What a statement can't have."""
-    if re.match(r"(?i:https?://)|cloud:", source):
+    from vpcflow.query.flows import is_elasticsearch
+
+    if is_elasticsearch(source):
         raise ConfigError(
             f"{without_userinfo(source)}: SQL is for Parquet stores; ask an Elasticsearch by name"
             " (vpcflow query --list), or in Kibana"

@@ -41,25 +41,31 @@ def answer_named(
     ca: str | None,
 ) -> None:
     """Writes the answer to a question, and to standard error what it is an answer to."""
-    from vpcflow.query.flows import open_flows
-    from vpcflow.query.named import ask, question
+    from vpcflow.query.flows import is_elasticsearch, open_flows
+    from vpcflow.query.named import ask, dollars, question
 
-    asked = question(name)
+    asked = question(name.lower())
+    if (namespace or ca) and not is_elasticsearch(source):
+        option = "--namespace" if namespace else "--ca"
+        raise ConfigError(f"{option} is for Elasticsearch; {source} is a store and has none: leave it out")
     if limit is not None:
         asked = asked.limited(limit)
     period = _period(last, since, until)
-    with open_flows(source, namespace=namespace, ca=ca, period=period) as engine:
+    with open_flows(source, namespace=namespace, ca=ca) as engine:
         answer, way = ask(asked, engine, period)
         about = f", {way.about}" if way.about else ""
         click.echo(f"{asked.title}{about}: {_moment(period.start)} to {_moment(period.end)}", err=True)
         if not answer.rows:
             _say_why_nothing(engine, period)
+        elif asked.dollars_a_gb is not None:
+            whole = dollars(asked, way, engine, period)
+            click.echo(
+                f"{whole:,.2f} dollars in all: 10^9 bytes at {asked.dollars_a_gb}, AWS's list price a GB in"
+                " us-east-1",
+                err=True,
+            )
     types = _types(answer.columns, way.query)
     _write(_rows(answer, types), types, form, output)
-    if asked.dollars_a_gb is not None:
-        click.echo(
-            f"dollars: bytes / 10^9 x {asked.dollars_a_gb}, AWS's list price a GB in us-east-1", err=True
-        )
 
 
 def _period(last: float | None, since: float | None, until: float | None) -> Period:

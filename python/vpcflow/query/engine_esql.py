@@ -36,7 +36,8 @@ def engine(reader: Reader, index: str = "logs-aws.vpcflow-*") -> Engine:
 
 def compile_step(step: Step, index: str) -> str:
     """The query; its columns are those of the step, in their order."""
-    wheres = [compile_filter(step.filter), *(f"{name(field)} IS NOT NULL" for field in step.fields)]
+    there = [field for field in step.fields if field not in step.absent]
+    wheres = [compile_filter(step.filter), *(f"{name(field)} IS NOT NULL" for field in there)]
     if step.period is not None:
         start, end = (_time(moment) for moment in step.period)
         wheres += [f"@timestamp >= {start}", f"@timestamp < {end}"]
@@ -64,7 +65,8 @@ def compile_step(step: Step, index: str) -> str:
     if step.order is not None and step.limit is not None and keys:
         by, down = step.order
         first = f"{places[by]} {'DESC' if down else 'ASC'} NULLS LAST"
-        commands += [f"SORT {', '.join([first, *map(name, step.fields)])}", f"LIMIT {step.limit}"]
+        commands += [f"SORT {', '.join([first, *map(name, step.fields)])}"]
+    commands += [f"LIMIT {step.limit}"] if step.limit is not None and keys else []
     return "\n| ".join([*commands, f"KEEP {', '.join(kept)}"])
 
 

@@ -44,10 +44,10 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
 
     try:
         last = _run_but_last(connection, sql)
-        result = beside_writers(lambda: connection.execute(_with_text_times(connection, last) or last))
+        selected = beside_writers(connection, lambda: _describe(connection, last))
+        result = beside_writers(connection, lambda: connection.execute(_with_text_times(selected, last)))
         described = result.description or []
-        named = beside_writers(lambda: _describe(connection, last))
-        columns = _unique([str(column[0]) for column in (named or described)])
+        columns = _unique([str(column[0]) for column in (selected or described)])
         numeric = [_is_number(str(column[1])) for column in described]
         return Rows(columns, numeric, _fetch(result))
     except duckdb.InterruptException as error:
@@ -65,7 +65,7 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ..
     import duckdb
 
     try:
-        return beside_writers(lambda: connection.execute(sql).fetchall())
+        return beside_writers(connection, lambda: connection.execute(sql).fetchall())
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except duckdb.Error as error:
@@ -80,7 +80,8 @@ def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os
         last = _run_but_last(connection, sql)
         target = str(path).replace("'", "''")
         beside_writers(
-            lambda: connection.execute(f"COPY (\n{last}\n) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+            connection,
+            lambda: connection.execute(f"COPY (\n{last}\n) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"),
         )
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
@@ -136,14 +137,10 @@ def _describe(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str
     return list(zip(relation.columns, map(str, relation.types), strict=True))
 
 
-def _with_text_times(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
-    """The statement with its times as text, or None if it has none.
-
-    DuckDB needs pytz to make Python objects of them.
-    """
-    columns = _describe(connection, sql)
+def _with_text_times(columns: list[tuple[str, str]] | None, sql: str) -> str:
+    """The statement with its times as text: DuckDB needs pytz to make Python objects of them."""
     if columns is None or not any("WITH TIME ZONE" in kind for _, kind in columns):
-        return None
+        return sql
     selected = []
     for at, (_, kind) in enumerate(columns):
         if kind == "TIMESTAMP WITH TIME ZONE":

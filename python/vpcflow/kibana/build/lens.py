@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vpcflow.dashboards import Panel
 from vpcflow.kibana.build.charts import CHARTS, LAYER
 from vpcflow.kibana.build.columns import Layer, histogram, layer
-from vpcflow.kibana.build.panels import Panel
 from vpcflow.query import kql
 
 __all__ = ["DATA_VIEW", "LAG", "REFERENCE", "attributes"]

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from vpcflow.dashboards import COLUMNS, COUNTS, Dashboard, Panel, Search
 from vpcflow.elastic.template import DATASET
 from vpcflow.errors import ConfigError
 from vpcflow.kibana.build.lens import DATA_VIEW, LAG, REFERENCE, attributes
 from vpcflow.kibana.build.needs import needs
-from vpcflow.kibana.build.panels import COLUMNS, COUNTS, Dashboard, Panel, Search
 from vpcflow.query import kql
 
 __all__ = ["saved_objects"]

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from vpcflow.errors import ConfigError
-from vpcflow.kibana.build.charts import CHARTS
 from vpcflow.query.model import Query
 
-__all__ = ["COLUMNS", "COUNTS", "Dashboard", "Panel", "Search", "load"]
+__all__ = ["CHARTS", "COLUMNS", "COUNTS", "LABELS", "Dashboard", "Panel", "Search", "load"]
 
 #: Kibana's grid.
 COLUMNS = 48
@@ -25,6 +24,23 @@ COUNTS = {
     "interface": ("by interface", "At each interface by itself: no flow counts twice."),
 }
 
+#: What a field is called where people read it; the others go by their names.
+LABELS = {
+    "source.ip": "Source",
+    "source.port": "Source port",
+    "destination.ip": "Destination",
+    "destination.port": "Port",
+    "destination.geo.country_name": "Country",
+    "aws.vpcflow.interface_id": "Interface",
+    "aws.vpcflow.subnet_id": "Subnet",
+    "aws.vpcflow.tgw_attachment_id": "Attachment",
+    "cloud.instance.id": "Instance",
+    "log.file.path": "Object or file",
+    "threat.feed.name": "List",
+}
+
+#: Types of panels that a query is drawn as.
+CHARTS = ("metric", "line", "area", "bar", "donut", "table", "heatmap", "map")
 _TYPES = (*CHARTS, "lag", "search")
 _COMPARE = ("previous", "gone")
 
