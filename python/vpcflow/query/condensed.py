@@ -48,7 +48,7 @@ class Condensed:
     """An engine over tables, and over the store for what none of them can answer."""
 
     store: StoreEngine
-    tables: tuple[tuple[Need, StoreEngine], ...]
+    tables: tuple[tuple[Need, TableEngine], ...]
 
     def __call__(self, step: Step) -> list[tuple[object, ...]]:
         for need, table in self.tables:
