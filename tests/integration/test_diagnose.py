@@ -106,10 +106,39 @@ def test_packets_that_come_after_their_connection_ended(target: Target) -> None:
     assert [it["rules"] for it in found["harmless"]] == [[], []]
 
 
-def test_an_answer_to_nobody(target: Target) -> None:
-    target.index(flow(APP[0], (STRANGER, 443), (APP[1], 40000), "REJECT", flags=18))
-    [stray] = target.found()["harmless"]
-    assert (stray["most_likely"], stray["rules"]) == ("stray", [])
+def test_a_connection_that_was_accepted_and_ended_has_lost_no_rule(target: Target) -> None:
+    """What comes last of a connection is refused: it isn't that a rule has gone."""
+    target.index(
+        flow(DB[0], (APP[1], 40000), (DB[1], 5432), times=2),
+        flow(DB[0], (APP[1], 40000), (DB[1], 5432), "REJECT", flags=1, minute=60, times=5),
+        flow(WEB[0], (PARTNER, 50000), (WEB[1], 443), times=2),
+        flow(WEB[0], (WEB[1], 443), (PARTNER, 50000), way="egress", flags=18, times=2),
+        flow(WEB[0], (WEB[1], 443), (PARTNER, 50000), "REJECT", way="egress", flags=4, minute=3),
+    )
+    found = target.found()
+    assert found["refusals"] == []
+    assert [it["most_likely"] for it in found["harmless"]] == ["late", "late"]
+
+
+def test_answers_that_a_network_acl_refuses_since_then(target: Target) -> None:
+    target.index(
+        flow(WEB[0], (PARTNER, 50000), (WEB[1], 443), times=30),
+        flow(WEB[0], (WEB[1], 443), (PARTNER, 50000), way="egress", flags=18, times=10),
+        flow(WEB[0], (WEB[1], 443), (PARTNER, 50000), "REJECT", way="egress", flags=18, minute=10, times=20),
+    )
+    [refusal] = target.found()["refusals"]
+    assert refusal["most_likely"] == "changed"
+    assert refusal["rules"][0]["direction"] == "egress"
+
+
+def test_what_is_for_nobody(target: Target) -> None:
+    target.index(
+        flow(APP[0], (STRANGER, 443), (APP[1], 40000), "REJECT", flags=18),
+        flow(APP[0], (APP[1], 5353), ("224.0.0.251", 5353), "REJECT", way="egress", protocol=17, times=2),
+    )
+    found = target.found()
+    assert found["refusals"] == []
+    assert [(it["most_likely"], it["rules"]) for it in found["harmless"]] == [("stray", []), ("stray", [])]
 
 
 def test_scans_from_the_internet_are_left_alone(target: Target) -> None:
@@ -213,10 +242,13 @@ def test_a_peer_whose_requests_are_refused_while_its_answers_pass(target: Target
 def test_a_rule_that_comes_and_goes(target: Target) -> None:
     target.index(
         flow(DB[0], (APP[1], 40000), (DB[1], 5432), times=9),
+        flow(DB[0], (DB[1], 5432), (APP[1], 40000), way="egress", flags=18, times=9),
         flow(DB[0], (APP[1], 40001), (DB[1], 5432), "REJECT", minute=3, times=3),
+        flow(WEB[0], (APP[1], 40000), (WEB[1], 53), protocol=17, flags=0, times=9),
+        flow(WEB[0], (WEB[1], 53), (APP[1], 40000), way="egress", protocol=17, flags=0, times=9),
+        flow(WEB[0], (APP[1], 40001), (WEB[1], 53), "REJECT", protocol=17, flags=0, minute=3, times=2),
     )
-    [refusal] = target.found()["refusals"]
-    assert refusal["most_likely"] == "by turns"
+    assert [it["most_likely"] for it in target.found()["refusals"]] == ["by turns", "by turns"]
 
 
 def test_logs_without_a_direction(target: Target) -> None:

@@ -161,6 +161,26 @@ def test_both_refuse_it(store: Target) -> None:
     ]
 
 
+def test_a_network_acl_does_not_stand_within_a_subnet(store: Target) -> None:
+    store.index(REFUSED)
+    one_subnet = INVENTORY.replace("subnet-app", "subnet-db")
+    options = ["--inventory", store.write("inventory.csv", one_subnet)]
+    options += ["--network-acls", store.write("acls.json", {"NetworkAcls": [acl(subnet="subnet-db")]})]
+    [refusal] = store.found(*options)["refusals"]
+    assert refusal["most_likely"] == "group"
+    assert refusal["evidence"][-1] == (
+        "both are in one subnet, and network ACLs stand between subnets: a security group"
+    )
+
+
+def test_an_address_of_the_internet_that_a_rule_lets_in_is_no_scan(store: Target) -> None:
+    store.index(flow(WEB[0], (PARTNER, 40000), (WEB[1], 22), "REJECT", times=3))
+    web = group("sg-web", allow(22, "198.51.100.0/24"))
+    [refusal] = store.found(*at_hand(store, [web], [acl((90, False, "deny", "0.0.0.0/0"))]))["refusals"]
+    assert refusal["most_likely"] == "acl"
+    assert refusal["evidence"][0] == "sg-web lets it through"
+
+
 def test_the_network_acl_that_refuses_answers(target: Target) -> None:
     target.index(
         flow(WEB[0], (PARTNER, 50000), (WEB[1], 443), times=5),
@@ -270,12 +290,12 @@ def test_a_rule_far_wider_than_what_it_carries(target: Target) -> None:
     )
 
 
-def test_groups_that_the_documents_name(store: Target) -> None:
+def test_groups_that_the_documents_name(target: Target) -> None:
     """With an inventory at indexing, none is needed here."""
-    store.write("inventory.csv", INVENTORY)
-    store.index(REFUSED, more=("--inventory", "inventory.csv"))
-    groups = store.write("groups.json", {"SecurityGroups": [group("sg-db")]})
-    [refusal] = store.found("--security-groups", groups)["refusals"]
+    target.write("inventory.csv", INVENTORY)
+    target.index(REFUSED, more=("--inventory", "inventory.csv"))
+    groups = target.write("groups.json", {"SecurityGroups": [group("sg-db")]})
+    [refusal] = target.found("--security-groups", groups)["refusals"]
     assert refusal["evidence"][0] == "sg-db has no rule that lets it through"
     assert (refusal["rules"][0]["security_group"], refusal["rules"][0]["peer"]) == ("sg-db", "10.0.2.30/32")
 

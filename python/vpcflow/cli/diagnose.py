@@ -93,7 +93,7 @@ _FORMATS = ["table", "json", "terraform", "cli"]
     type=click.Choice(_FORMATS),
     default="table",
     show_default=True,
-    help="terraform and cli are the rules to add, for review.",
+    help="terraform and cli are the rules to add and to remove, for review.",
 )
 @click.option("--namespace", metavar="NAME", help="Elasticsearch: of the data stream. [default: all]")
 @ca_option

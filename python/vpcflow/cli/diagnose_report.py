@@ -25,7 +25,7 @@ _LIKELY: dict[Kind, str] = {
     "unclear": "not known",
     "accepted since": "accepted by now",
     "late": "late packets",
-    "stray": "nobody's answer",
+    "stray": "for nobody",
     "scan": "a scan",
 }
 _REASONS = {"BPA": "BPA (Block Public Access)", "EC": "EC (encryption controls)"}

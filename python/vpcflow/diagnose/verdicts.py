@@ -7,10 +7,14 @@ Packets that come after their connection has ended are refused too, and mean not
 
 from __future__ import annotations
 
-from vpcflow.diagnose.model import Evidence, Kind, Proposal, Refusal, Span, Verdict
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+
+from vpcflow.diagnose.model import ICMP, Acl, AclEntry, Evidence, Kind, Proposal, Refusal, Span, Verdict
 from vpcflow.diagnose.network import Surroundings
 from vpcflow.diagnose.proposals import entry_for, packet_of, rule_for
-from vpcflow.diagnose.rules import admits_any, decides
+from vpcflow.diagnose.rules import Packet, admits_any, decides
 from vpcflow.diagnose.words import acl_says, moment, peers
 
 __all__ = ["HARMLESS", "judge"]
@@ -26,6 +30,10 @@ _GUESSED = frozenset(
     }
 )  # fmt: skip
 
+_NO_RULE = " no rule that lets it through"
+#: A record is of ten minutes at most.
+_SHORTLY = timedelta(minutes=15)
+_BROADCAST = ip_address("255.255.255.255")
 #: Who means it, tries as often.
 _OFTEN = 10
 
@@ -44,7 +52,8 @@ def _either_way(refusal: Refusal) -> bool:
 
 def _answer(refusal: Refusal, evidence: Evidence, around: Surroundings) -> Verdict:
     if evidence.same is not None:
-        if _before(evidence.same, refusal.span):
+        asked_since = evidence.reverse is not None and evidence.reverse.last > evidence.same.last
+        if asked_since and _before(evidence.same, refusal.span):
             words = (f"answers passed until {moment(evidence.same.last)}, and none since",)
             return _acl(refusal, "changed", words, around)
         words = ("answers of the same service pass: these came after their connection had ended",)
@@ -86,36 +95,67 @@ def _request(refusal: Refusal, evidence: Evidence, around: Surroundings) -> Verd
     if packet is None:
         said = "which end the interface is isn't known: neither the log nor an inventory says"
         return Verdict(refusal, "unclear", (said, *words))
+    rules = _asked(refusal, packet, around)
     from_outside = refusal.direction == "ingress" and around.outside(refusal.peer, refusal.own)
-    if from_outside and evidence.same is None and (knocks := _knocks(refusal, evidence)):
-        return Verdict(refusal, "scan", (knocks, *words))
+    if from_outside and evidence.same is None and not rules.by_group:
+        knocks = _knocks(refusal, evidence)
+        if knocks is not None:
+            return Verdict(refusal, "scan", (knocks, *words))
     words = (*words, *_beside(refusal, evidence, around))
     if from_outside:
         words = (*words, "from the internet: let it in only if you know whose address that is")
-    rules, acl = around.known_rules(refusal.flow.interface), around.acl(refusal.flow.interface)
-    by_group = None if rules is None else admits_any(rules, packet, around.resolver)
-    by_acl, entry = (None, None) if acl is None else decides(acl, packet)
-    said_of_rules: list[str] = []
-    if by_group is not None:
-        groups = " and ".join(around.groups(refusal.flow.interface))
-        does = "lets it through" if by_group else "has no rule that lets it through"
-        said_of_rules.append(f"{groups} {does}")
-    if acl is not None and by_acl is not None:
-        said_of_rules.append(acl_says(acl, entry))
-    if by_group and by_acl:
+    if rules.by_group and rules.by_acl:
         last = "the rules at hand let it through: they were changed since, or the packets came too late"
-        return Verdict(refusal, "allowed", (*said_of_rules, last, *words))
+        return Verdict(refusal, "allowed", (*rules.words, last, *words))
     proposals: list[Proposal] = []
-    if by_group is False or (by_group is None and by_acl is not False):
+    if rules.by_group is False or (rules.by_group is None and rules.by_acl is not False):
         proposals += rule_for(refusal, packet, around)
-    if by_acl is False or (by_group and acl is None):
-        proposals += entry_for(refusal, packet, acl, entry)
+    if rules.by_acl is False or (rules.by_group and rules.acl is None):
+        proposals += entry_for(refusal, packet, rules.acl, rules.entry)
     likely: Kind = "group"
-    if by_acl is False:
-        likely = "group and acl" if by_group is False else "acl"
-    elif by_group:
+    if rules.by_acl is False:
+        likely = "group and acl" if rules.by_group is False else "acl"
+    elif rules.by_group:
         likely = "acl"
-    return Verdict(refusal, likely if kind == "group" else kind, (*said_of_rules, *words), tuple(proposals))
+    likely = likely if kind == "group" else kind
+    return Verdict(refusal, likely, (*rules.words, *words), tuple(proposals))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the rules at hand say: None where they can't.
+
+    Attributes:
+        entry: of the network ACL, that decides.
+    """
+
+    by_group: bool | None
+    by_acl: bool | None
+    acl: Acl | None
+    entry: AclEntry | None
+    words: tuple[str, ...]
+
+
+def _asked(refusal: Refusal, packet: Packet, around: Surroundings) -> _Asked:
+    rules = around.known_rules(refusal.flow.interface)
+    by_group = None if rules is None else admits_any(rules, packet, around.resolver)
+    # Within a subnet no network ACL is asked.
+    acl = None if _in_one_subnet(refusal, around) else around.acl(refusal.flow.interface)
+    by_acl, entry = (None, None) if acl is None else decides(acl, packet)
+    words = []
+    if by_group is not None:
+        groups = around.groups(refusal.flow.interface)
+        many = len(groups) > 1
+        does = f"let{'' if many else 's'} it through" if by_group else ("have" if many else "has") + _NO_RULE
+        words.append(f"{' and '.join(groups)} {does}")
+    if acl is not None and by_acl is not None:
+        words.append(acl_says(acl, entry))
+    return _Asked(by_group, by_acl, acl, entry, tuple(words))
+
+
+def _in_one_subnet(refusal: Refusal, around: Surroundings) -> bool:
+    subnet, other = around.subnet(refusal.flow.interface), around.at(refusal.peer)
+    return subnet is not None and other is not None and other.subnet_id == subnet
 
 
 def _knocks(refusal: Refusal, evidence: Evidence) -> str | None:
@@ -130,20 +170,40 @@ def _knocks(refusal: Refusal, evidence: Evidence) -> str | None:
 def _history(refusal: Refusal, evidence: Evidence) -> tuple[Kind, tuple[str, ...]]:
     """What the accepted records of the same flow say."""
     same = evidence.same
+    if _nobody(refusal.flow.destination):
+        return "stray", ("multicast or broadcast, of which a VPC carries none",)
+    if _is_late(refusal, same):
+        beside = "these packets" if same is None else "the same flow is accepted, and these packets"
+        return "late", (f"{beside} began no connection: it had ended, or was idle for too long",)
     if same is None:
         return "group", ()
     if _before(same, refusal.span):
         return "changed", (f"it was accepted until {moment(same.last)}: a rule has gone since",)
     if _before(refusal.span, same):
         return "accepted since", (f"it is accepted since {moment(same.first)}",)
-    if evidence.reverse and _either_way(refusal):
+    return _by_turns(refusal, evidence)
+
+
+def _by_turns(refusal: Refusal, evidence: Evidence) -> tuple[Kind, tuple[str, ...]]:
+    """Where accepted and refused records mix."""
+    if refusal.flow.protocol in ICMP and evidence.reverse:
         said = "answers to what the interface asks pass, and what the peer begins doesn't"
         return "group", (said,)
-    if refusal.flow.protocol == 6 and not refusal.opened:
-        said = "the same flow is accepted too: these packets came after their connection had ended"
-        return "late", (said,)
     said = "the same flow is accepted in between: a rule comes and goes, or two hosts share the address"
     return "by turns", (said,)
+
+
+def _is_late(refusal: Refusal, same: Span | None) -> bool:
+    """Whether TCP packets belong to a connection that is over: none began one, by their flags.
+
+    Without flags in the log, those are that mix with accepted ones, or are few and follow shortly.
+    """
+    if refusal.flow.protocol != 6 or refusal.opened is not None:
+        return refusal.opened == 0
+    if same is None or _before(refusal.span, same):
+        return False
+    gap, lasted = refusal.span.first - same.last, refusal.span.last - refusal.span.first
+    return gap <= timedelta(0) or (gap < _SHORTLY and lasted < _SHORTLY)
 
 
 def _beside(refusal: Refusal, evidence: Evidence, around: Surroundings) -> tuple[str, ...]:
@@ -158,13 +218,16 @@ def _beside(refusal: Refusal, evidence: Evidence, around: Surroundings) -> tuple
         words.append(f"the interface {'accepts it from nobody' if comes_in else 'reaches it nowhere'}")
     if evidence.elsewhere and comes_in:
         words.append(f"{' and '.join(evidence.elsewhere[:3])} let it out: refused on the way in")
-    other = around.at(refusal.peer)
-    subnet = around.subnet(refusal.flow.interface)
-    if subnet and other is not None and other.subnet_id == subnet:
+    if _in_one_subnet(refusal, around):
         words.append("both are in one subnet, and network ACLs stand between subnets: a security group")
     else:
         words.append("only the request is refused: network ACLs mostly let all through")
     return tuple(words)
+
+
+def _nobody(destination: str) -> bool:
+    found = ip_address(destination)
+    return found.is_multicast or found == _BROADCAST
 
 
 def _before(one: Span, other: Span) -> bool:
