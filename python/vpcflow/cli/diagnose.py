@@ -24,7 +24,7 @@ _AWS = "aws"
 _FORMATS = ["table", "json", "terraform", "cli"]
 
 
-@click.command(short_help="Explain refused flows, and check the rules of security groups.")
+@click.command(short_help="Explain refused flows, and check security groups.")
 @click.option(
     "--from",
     "target",
