@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 import vpcflow
 from vpcflow import demo
 from vpcflow.cli import main
+from vpcflow.elastic.client import connect
 from vpcflow.elastic.template import data_stream
 from vpcflow.query.named import names
 
@@ -164,4 +166,27 @@ def test_a_namespace_that_is_not_there_is_said_in_a_line(both: dict[str, str]) -
     )
     assert done.exit_code == 1
     assert "logs-aws.vpcflow-nosuch" in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_a_server_with_tls_and_credentials(
+    secure_elasticsearch, no_credentials, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ELASTICSEARCH_USERNAME", secure_elasticsearch.username)
+    monkeypatch.setenv("ELASTICSEARCH_PASSWORD", secure_elasticsearch.password)
+    end = int(DAY.timestamp()) + 3600
+    log = tmp_path / "a.log"
+    log.write_text(f"2 123456789010 eni-0a 10.0.0.1 10.0.0.2 9 443 6 1 40 {end - 60} {end} ACCEPT OK\n")
+    ca = secure_elasticsearch.ca
+    vpcflow.index(log, to=secure_elasticsearch.url, namespace=NAMESPACE, ca=ca)
+    with contextlib.closing(connect(secure_elasticsearch.url, ca=ca)) as client:
+        client.indices.refresh(index=data_stream(NAMESPACE))
+    [row] = ask("top-talkers", secure_elasticsearch.url, "--ca", str(ca))
+    assert (row["source.ip"], row["bytes"]) == ("10.0.0.1", 40)
+    monkeypatch.setenv("ELASTICSEARCH_PASSWORD", "wrong")
+    done = CliRunner().invoke(
+        main, ["query", "top-talkers", "--from", secure_elasticsearch.url, "--ca", str(ca), *TIME]
+    )
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"Error: {secure_elasticsearch.url}")
     assert "Traceback" not in done.output

@@ -7,6 +7,7 @@ no table can answer comes from the store.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,11 @@ from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
 
 __all__ = ["Need", "condense"]
+
+
+#: What DuckDB takes for all tables.
+_MEMORY = "600MB"
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +43,55 @@ class Need:
     bucket: int
 
 
+@dataclass(frozen=True, slots=True)
+class Condensed:
+    """An engine over tables, and over the store for what none of them can answer."""
+
+    store: StoreEngine
+    tables: tuple[tuple[Need, TableEngine], ...]
+
+    def __call__(self, step: Step) -> list[tuple[object, ...]]:
+        for need, table in self.tables:
+            if (inner := _within(need, step)) is not None:
+                return table(inner)
+        return self.store(step)
+
+
 def condense(engine: Engine, needs: Sequence[Need]) -> Engine:
-    """An engine that reads a store once for each need; for Elasticsearch, which needs none, the same engine.
+    """An engine that reads a store once for each need; for Elasticsearch the same engine.
+
+    Needs that it has tables for already cost nothing.
 
     Raises:
         QueryError: the store can't be read.
     """
-    if not isinstance(engine, StoreEngine):
+    if isinstance(engine, StoreEngine):
+        # Tables that don't fit go to the disk.
+        engine.connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        made = Condensed(engine, ())
+    elif isinstance(engine, Condensed):
+        made = engine
+    else:
         return engine
-    tables = [(need, _table(engine, need, f"condensed{at}")) for at, need in enumerate(needs)]
+    for need in needs:
+        if not any(_within(other, _step(need)) for other, _ in made.tables):
+            table = _table(made.store, need, f"condensed{next(_NUMBERS)}")
+            made = Condensed(made.store, (*made.tables, (need, table)))
+    return made
 
-    def ask(step: Step) -> list[tuple[object, ...]]:
-        for need, table in tables:
-            if (inner := _within(need, step)) is not None:
-                return table(inner)
-        return engine(step)
 
-    return ask
+def _step(need: Need) -> Step:
+    """What a need asks for, in one step."""
+    metrics = (Metric("count", "n"), *(Metric("sum", field, field) for field in sorted(need.sums)))
+    fields = tuple(sorted(need.fields))
+    return Step(need.filter, need.period, fields, need.bucket, metrics, absent=need.fields)
 
 
 def _table(engine: StoreEngine, need: Need, name: str) -> TableEngine:
     from vpcflow.query.rows import fetch
 
-    fields, sums = tuple(sorted(need.fields)), tuple(sorted(need.sums))
-    metrics = (Metric("count", "n"), *(Metric("sum", field, field) for field in sums))
-    step = Step(need.filter, need.period, fields, need.bucket, metrics, absent=need.fields)
+    step = _step(need)
+    fields, sums = step.fields, tuple(sorted(need.sums))
     columns = ["epoch", *fields, "n", *sums]
     named = ", ".join(_name(column) for column in columns)
     statement = (
@@ -74,12 +104,14 @@ def _table(engine: StoreEngine, need: Need, name: str) -> TableEngine:
 
 def _within(need: Need, step: Step) -> Step | None:
     """The step for the table of a need: without the period and the filter that all of the table has."""
-    condition: Filter | None = step.filter
-    if need.filter.tree is not None:
-        if need.filter != (step.filter.base or step.filter):
-            return None
+    if need.filter.tree is None:
+        condition = step.filter
+    elif need.filter == step.filter:
+        condition = Filter()
+    elif need.filter == step.filter.base and step.filter.narrowing is not None:
         condition = step.filter.narrowing
-    condition = condition or Filter()
+    else:
+        return None
     fields = {*step.fields, *condition.fields()}
     for metric in step.metrics:
         if metric.kind in ("first", "last") or (metric.kind == "sum" and metric.field not in need.sums):

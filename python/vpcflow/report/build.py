@@ -196,7 +196,9 @@ def _say_what_lacks(panels: Sequence[Numbers], engine: Engine, span: Span) -> No
     from vpcflow.kibana.build.needs import needs
 
     empty = [one for one in panels if one.panel.query and not one.note and _is_empty(one)]
-    fields = list(dict.fromkeys(field for one in empty for field in _asked(one.panel)))
+    # What every flow log has is not asked for: it takes another reading of the store.
+    asked = dict.fromkeys(field for one in empty for field in _asked(one.panel))
+    fields = [field for field in asked if not _many(field) or needs([field])]
     if not fields:
         return
     metrics = tuple(Metric("share", field, filter=Filter({f"{field}|exists": True})) for field in fields)
