@@ -292,7 +292,7 @@ def test_a_certificate_of_an_own_authority(tmp_path):
     [
         (("--only", "roles"), "'roles' is none of templates, dashboards, connectors, rules"),
         (("--only", "templates"), "give --elasticsearch URL"),
-        (("--remove", "--only", "templates"), "templates are left"),
+        (("--remove", "--only", "templates"), "give --elasticsearch URL"),
     ],
 )
 def test_wrong_usage_of_kibana(kibana, args, why):
