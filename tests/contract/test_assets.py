@@ -291,38 +291,109 @@ def test_fields_of_the_saved_search_and_the_controls():
         assert {control["explicitInput"]["fieldName"] for control in controls.values()} <= fields().keys()
 
 
-@pytest.mark.parametrize("text", ["panels: []", "title: [", "title: a\ndescription: b\npanels: [{}]"])
-def test_a_dashboard_that_means_nothing_is_refused_with_its_place(tmp_path, text):
-    from vpcflow.errors import ConfigError
+BOARD = """\
+title: Mine
+description: What is mine.
+panels:
+  - title: Flows
+    type: metric
+    counts: all
+    place: [0, 0, 12, 6]
+    query:
+      metrics: [{count: flows}]
+  - title: Top sources
+    type: table
+    counts: all
+    open: mine
+    place: [12, 0, 12, 6]
+    query:
+      filter:
+        aws.vpcflow.action: REJECT
+        source.port|lt: 1024
+      group_by: [source.ip]
+      metrics:
+        - {sum: network.bytes, as: bytes}
+        - {count: flows}
+      order_by: -bytes
+  - title: Rejected
+    type: search
+    counts: all
+    place: [24, 0, 12, 6]
+search:
+  id: mine-rejected
+  title: Rejected
+  query:
+    filter: {aws.vpcflow.action: REJECT}
+  columns:
+    - source.ip
+    - destination.ip
+"""
 
-    (tmp_path / "dashboards").mkdir()
-    (tmp_path / "dashboards" / "mine.yml").write_text(text)
-    with pytest.raises(ConfigError, match=r"mine\.yml"):
-        ndjson(tmp_path)
+
+def built(folder, text):
+    (folder / "dashboards").mkdir(exist_ok=True)
+    (folder / "dashboards" / "mine.yml").write_text(text)
+    return ndjson(folder)
+
+
+def test_a_dashboard_of_ones_own(tmp_path):
+    assert '"id":"vpcflow-mine"' in built(tmp_path, BOARD)
+
+
+def test_a_field_that_no_flow_log_has_is_said_in_words(tmp_path):
+    mine = BOARD.replace("group_by: [source.ip]", "group_by: [labels.team, source.domain]")
+    made = built(tmp_path, mine)
+    assert "labels, which vpcflow index adds from an inventory" in made
+    assert "source.domain, which no flow log has" in made
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("old", "new", "line", "why"),
     [
-        ({"type": "pie"}, "type 'pie' is none of metric"),
-        ({"counts": "flows"}, "counts 'flows' is none of all, interface"),
-        ({"place": [40, 0, 12, 6]}, "end at column 48"),
-        ({"place": [0, 0, 12]}, "place must be"),
-        ({"opens": "traffic"}, "opens is none of title"),
-        ({"open": "nowhere"}, "nowhere is no dashboard"),
-        ({"type": "donut"}, "wants no bucket, 1 in group_by"),
-        ({"query": {"metrics": [{"sum": "source.byte"}]}}, "source.byte"),
+        ("title: Mine", "titel: Mine", 1, "titel is none of title, description, panels"),
+        ("title: Mine", "title: [Mine]", 1, "title must be a text"),
+        ("type: table", "type: pie", 11, "panel Top sources: type 'pie' is none of metric"),
+        ("type: table", "type: metric", 19, "wants no bucket, 0 in group_by"),
+        ("    open: mine", "    opens: mine", 13, "opens is none of title"),
+        ("open: mine", "open: nowhere", 13, "open nowhere is no dashboard; there are mine"),
+        ("    place: [12, 0, 12, 6]", "    place: [40, 0, 12, 6]", 14, "end at column 48"),
+        ("    place: [12, 0, 12, 6]", "    place: [12, 0, 12]", 14, "place must be [x, y"),
+        ("    place: [12, 0, 12, 6]", "    place: [11, 0, 12, 6]", 14, "panel Top sources: lies on Flows"),
+        ("    place: [12, 0, 12, 6]\n", "", 10, "panel Top sources: place is missing"),
+        ("source.port|lt", "source.prot|lt", 18, "there is no field source.prot; did you mean source.port"),
+        ("source.port|lt", "source.port|below", 18, "below"),
+        ("source.port|lt: 1024", "source.ip|lt: 1024", 18, "source.ip is no number"),
+        ("lt: 1024", "lt: many", 18, "many"),
+        ("[source.ip]", "[source.pi]", 19, "there is no field source.pi"),
+        ("sum: network.bytes", "sum: network.transport", 21, "sum of network.transport: it is no number"),
+        ("order_by: -bytes", "order_by: -size", 23, "order_by '-size' is none of bytes, flows"),
+        ("      order_by: -bytes", "      sort_by: -bytes", 23, "the query has no sort_by"),
+        ("type: search\n", "type: search\n    query: {}\n", 26, "a search takes no query"),
+        ("    - destination.ip", "    - destination.pi", 35, "there is no field destination.pi"),
+        ("{aws.vpcflow.action: REJECT}", "REJECT", 32, "the filter"),
     ],
 )
-def test_a_panel_that_means_nothing(tmp_path, change, why):
-    import yaml
-
+def test_a_dashboard_that_means_nothing_is_refused_with_file_and_line(tmp_path, old, new, line, why):
     from vpcflow.errors import ConfigError
 
-    panel = {"title": "T", "type": "metric", "counts": "all", "place": [0, 0, 12, 6]}
-    panel |= {"query": {"metrics": [{"count": "flows"}]}}
-    board = {"title": "A", "description": "B", "panels": [panel | change]}
-    (tmp_path / "dashboards").mkdir()
-    (tmp_path / "dashboards" / "mine.yml").write_text(yaml.safe_dump(board))
-    with pytest.raises(ConfigError, match=re.escape(why)):
-        ndjson(tmp_path)
+    with pytest.raises(ConfigError, match=re.escape(why)) as error:
+        built(tmp_path, BOARD.replace(old, new, 1))
+    assert str(error.value).startswith(f"{tmp_path}/dashboards/mine.yml, line {line}: "), error.value
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("panels: []", "title is missing"),
+        ("title: [", "line 1"),
+        ("", "must have keys and values"),
+        ("title: a\ndescription: b\npanels: [{}]", "line 3: title is missing"),
+        ("title: a\ndescription: b\npanels: []", "line 3: panels must be a list"),
+    ],
+)
+def test_a_file_that_is_no_dashboard(tmp_path, text, why):
+    from vpcflow.errors import ConfigError
+
+    with pytest.raises(ConfigError, match=re.escape(why)) as error:
+        built(tmp_path, text)
+    assert str(error.value).startswith(f"{tmp_path}/dashboards/mine.yml")

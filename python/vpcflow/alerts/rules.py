@@ -23,6 +23,7 @@ from typing import Any
 
 from vpcflow.elastic.template import DATASET
 from vpcflow.errors import ConfigError
+from vpcflow.places import Place as _Place
 from vpcflow.query import dsl, esql, kql
 from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
@@ -196,20 +197,6 @@ def load(path: Path) -> Rule:
 
 def _seconds(span: str) -> int:
     return int(span[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[-1]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    path: Path
-    text: str
-
-    def error(self, why: str, *words: str) -> ConfigError:
-        """The error at the first line that has the words, or a word that the reason quotes."""
-        for word in (*words, *re.findall(r"[\w@.|-]{3,}", why)):
-            for number, line in enumerate(self.text.splitlines(), 1):
-                if word in line:
-                    return ConfigError(f"{self.path}, line {number}: {why}")
-        return ConfigError(f"{self.path}: {why}")
 
 
 def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -> Rule:

@@ -117,7 +117,10 @@ class _Builder:
     def build(self) -> dict[str, Any]:
         self._links()
         for panel in self.dashboard.panels:
-            self._panel(panel)
+            try:
+                self._panel(panel)
+            except ConfigError as error:
+                raise panel.where.error(str(error)) from error
         if self.wanting:
             self._notes()
         values = {
@@ -163,7 +166,7 @@ class _Builder:
 
     def _search_panel(self, panel: Panel, name: str, config: dict[str, Any]) -> None:
         if self.dashboard.search is None:
-            raise ConfigError(f"{self.dashboard.name}: {panel.title} shows a search, and the file has none")
+            raise ConfigError("it shows a search, and the file has none")
         config["columns"] = list(self.dashboard.search.columns)
         self._refer(name, f"panel_{name}", "search", self.dashboard.search.id)
 
@@ -182,9 +185,7 @@ class _Builder:
 
     def _titled(self, name: str | None) -> str:
         if name not in self.names:
-            raise ConfigError(
-                f"{self.dashboard.name}: {name} is no dashboard; there are {', '.join(self.names)}"
-            )
+            raise ConfigError(f"open {name} is no dashboard; there are {', '.join(self.names)}")
         return self.names[name]
 
     def _links(self) -> None:

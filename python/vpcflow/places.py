@@ -1,0 +1,90 @@
+"""Files that people write: what is wrong in one is said with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vpcflow.errors import ConfigError
+
+__all__ = ["Place"]
+
+#: What in a reason stands in the file as it is: names of fields, what is quoted; then any word.
+_WORDS = (r"[\w@-]+(?:[.|_][\w-]+)+", r"'([^']+)'", r"[\w@-]{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file of YAML, or a part of it.
+
+    Attributes:
+        path: of the file.
+        text: all of it.
+        node: of the part, as PyYAML composes it; None is all of the file.
+        name: of the part, for messages.
+    """
+
+    path: Path
+    text: str
+    node: Any = None
+    name: str = ""
+
+    def within(self, key: str | int, name: str = "") -> Place:
+        """The place of a key with its value, or of an entry of a list; this place where there is none."""
+        for found, start, value in _parts(self.node):
+            if found == key:
+                return Place(self.path, self.text, _Span(start, value), name or self.name)
+        return Place(self.path, self.text, self.node, name or self.name)
+
+    def error(self, why: str, *words: str) -> ConfigError:
+        """The error at the first line here that has one of the words, else a word of the reason.
+
+        Without either it is where this place begins.
+        """
+        first, lines = self._lines()
+        quoted = [word for pattern in _WORDS for word in re.findall(pattern, why)]
+        why = f"{self.name}: {why}" if self.name else why
+        for word in (*words, *quoted):
+            whole = re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w)")
+            for number, line in enumerate(lines, first):
+                if whole.search(line):
+                    return ConfigError(f"{self.path}, line {number}: {why}")
+        return ConfigError(f"{self.path}, line {first}: {why}" if self.node else f"{self.path}: {why}")
+
+    def _lines(self) -> tuple[int, list[str]]:
+        """The number of the first line, and the lines."""
+        lines = self.text.splitlines()
+        if self.node is None:
+            return 1, lines
+        start, end = self.node.start_mark, self.node.end_mark
+        last = end.line + 1 if end.line == start.line or end.column > start.column else end.line
+        return start.line + 1, lines[start.line : last]
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A value from where its key begins."""
+
+    key: Any
+    inner: Any
+
+    @property
+    def start_mark(self) -> Any:
+        return self.key.start_mark
+
+    @property
+    def end_mark(self) -> Any:
+        return self.inner.end_mark
+
+
+def _parts(node: Any) -> Iterator[tuple[str | int, Any, Any]]:
+    """Keys or numbers of a node, where each begins, and its value."""
+    value = getattr(node.inner if isinstance(node, _Span) else node, "value", None)
+    for number, part in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(part, tuple):
+            yield part[0].value, *part
+        else:
+            yield number, part, part
