@@ -26,7 +26,10 @@ PANELS = [
     for one in DASHBOARDS
     for panel in json.loads(one["attributes"]["panelsJSON"])
 ]
-LENS = [param for param in PANELS if param.values[1]["type"] == "lens"]
+LENS = [
+    param for param in PANELS if param.values[1]["type"] == "lens" and "Lag" not in param.values[1]["title"]
+]
+LAG = next(param.values for param in PANELS if param.values[1].get("title", "").startswith("Lag"))
 
 #: The newest that Kibana 8.11 knows.
 FLOOR = {"dashboard": (8, 9, 0), "index-pattern": (8, 0, 0), "search": (8, 0, 0), "tag": (8, 0, 0)}
@@ -47,7 +50,6 @@ PARAMS = {
     "count": {"emptyAsNull", "format"},
     "sum": {"emptyAsNull", "format"},
     "unique_count": {"emptyAsNull", "format"},
-    "percentile": {"percentile"},
     "formula": {"formula", "isFormulaBroken", "format"},
     "math": {"tinymathAst"},
 }  # fmt: skip
@@ -155,7 +157,8 @@ def resolved(panel, config):
 
 
 def layers(attributes):
-    return attributes["state"]["datasourceStates"]["formBased"]["layers"]
+    (source,) = attributes["state"]["datasourceStates"].values()
+    return source["layers"]
 
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=lambda one: one["id"])
@@ -247,6 +250,24 @@ def test_formulas_are_what_their_columns_say(one, panel):
             assert whole.get("timeShift") == part.get("timeShift")
 
 
+def test_the_panel_in_esql_shows_columns_of_its_query():
+    """Its keys are those that 8.11 keeps (`allColumns` too) and that 9.2's builder writes."""
+    _, panel = LAG
+    attributes = panel["embeddableConfig"]["attributes"]
+    state = attributes["state"]
+    assert state.keys() == STATE
+    ((name, layer),) = layers(attributes).items()
+    assert layer.keys() == {"index", "query", "columns", "allColumns", "timeField"}
+    assert layer["columns"] == layer["allColumns"]
+    assert [to["id"] for to in attributes["references"]] == [layer["index"]]
+    assert state["query"] == layer["query"]
+    (shown,) = state["visualization"]["layers"]
+    assert shown["layerId"] == name
+    assert {column["columnId"] for column in layer["columns"]} == set(accessors({"layers": [shown]}))
+    for column in layer["columns"]:
+        assert column["fieldName"] in layer["query"]["esql"]
+
+
 def used(panel):
     """The fields of a panel: of its columns and of its filters."""
     attributes = panel["embeddableConfig"]["attributes"]
@@ -262,11 +283,11 @@ def used(panel):
 
 @pytest.mark.parametrize(("one", "panel"), LENS)
 def test_fields_are_mapped_and_what_they_need_is_said(one, panel):
-    known = fields().keys() | {"___records___", "vpcflow.lag", None}
+    known = fields().keys() | {"___records___", None}
     attributes = panel["embeddableConfig"]["attributes"]
     for name in used(panel):
         assert name in known, name
-        if name in (None, "___records___", "vpcflow.lag"):
+        if name in (None, "___records___"):
             continue
         if (words := need(name)) is not None:
             assert words in attributes["description"]
@@ -276,7 +297,7 @@ def test_fields_are_mapped_and_what_they_need_is_said(one, panel):
             assert words in notes
 
 
-@pytest.mark.parametrize(("one", "panel"), LENS)
+@pytest.mark.parametrize(("one", "panel"), [*LENS, LAG])
 def test_a_panel_says_what_it_counts(one, panel):
     title, description = panel["title"], panel["embeddableConfig"]["attributes"]["description"]
     assert title.endswith(("(all interfaces)", "(by interface)"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from vpcflow.elastic.template import DATASET
 from vpcflow.errors import ConfigError
-from vpcflow.kibana.build.lens import DATA_VIEW, LAG, REFERENCE, attributes
+from vpcflow.kibana.build.lens import DATA_VIEW, REFERENCE, attributes
 from vpcflow.kibana.build.needs import needs
 from vpcflow.kibana.build.panels import COLUMNS, COUNTS, Dashboard, Panel, Search
 from vpcflow.query import kql
@@ -30,11 +30,6 @@ _CONTROLS = {
 }
 _HEAD = 4
 _EMPTY = json.dumps({"query": {"language": "kuery", "query": ""}, "filter": []})
-_SCRIPT = (
-    "if (doc['event.ingested'].size() != 0 && doc['@timestamp'].size() != 0) "
-    "{ emit((doc['event.ingested'].value.toInstant().toEpochMilli() - "
-    "doc['@timestamp'].value.toInstant().toEpochMilli()) / 1000) }"
-)
 _BYTES = ("source.bytes", "network.bytes")
 
 
@@ -75,8 +70,8 @@ def _data_view() -> dict[str, Any]:
         "timeFieldName": "@timestamp",
         "allowNoIndex": True,
         "fieldFormatMap": _json({name: {"id": "bytes"} for name in _BYTES}),
-        "runtimeFieldMap": _json({LAG: {"type": "long", "script": {"source": _SCRIPT}}}),
-        "fieldAttrs": _json({LAG: {"customLabel": "Seconds from an interval's end to its document"}}),
+        "runtimeFieldMap": "{}",
+        "fieldAttrs": "{}",
     }
     return _object("index-pattern", DATA_VIEW, values, [])
 
