@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -219,6 +220,15 @@ def test_a_rule_speaks_when_it_should_and_else_is_silent(es, stored, title):
     if (groups := by_dsl(es, rule, attacked)) is not None:
         assert len(groups) == 1
         assert by_dsl(es, rule, quiet) == []
+
+
+def test_different_values_are_counted_exactly_up_to_a_large_threshold(es, stored):
+    """By default Elasticsearch estimates from 3,000 on, and would say 9,886 here."""
+    rule = replace(RULES["Port scan of one host"], threshold=(">=", 10_000))
+    ports = [flow(ATTACKER, HOST, 1 + port) for port in range(10_000)]
+    (row,) = by_esql(es, rule, stored("exactports", ports))
+    assert row["different"] == 10_000
+    assert by_esql(es, rule, stored("onefewer", ports[:-1])) == []
 
 
 def test_an_owners_rule_sees_the_owners_flows_alone(es, stored):

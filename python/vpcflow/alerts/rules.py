@@ -18,13 +18,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vpcflow.alerts.queries import to_query
 from vpcflow.elastic.template import DATASET
 from vpcflow.errors import ConfigError
 from vpcflow.places import Place as _Place
-from vpcflow.query import dsl, esql, kql
+from vpcflow.query import dsl, engine_esql, kql
+from vpcflow.query.answer import Step
 from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 
@@ -33,7 +36,7 @@ __all__ = ["Rule", "load", "load_all"]
 _INDEX = f"logs-{DATASET}-*"
 _TYPES = ("event_count", "value_count", "value_sum")
 _COMPARE = {"GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
-_UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
+_UNITS = ("s", "m", "h", "d")
 _DASHBOARDS = ("overview", "security-groups", "traffic", "threats", "health")
 _ES_AGG = {"event_count": "count", "value_sum": "sum"}
 
@@ -88,54 +91,32 @@ class Rule:
         return _seconds(self.look_back or self.span)
 
     def esql(self, owner: str | None, *, rest: bool) -> str:
-        """Rows of ES|QL: the number, the piece of time, the groups; the largest first."""
-        wheres = [esql.compile_filter(self.filter)]
-        if owner is not None:
-            wheres.append(f"labels.owner == {esql.text(owner)}")
-        elif rest:
-            wheres.append("labels.owner IS NULL")
-        wheres += [f"{esql.name(one)} IS NOT NULL" for one in self.groups]
-        counted = esql.name(self.field or "*")
-        number = {
-            "event_count": "COUNT(*)",
-            "value_count": f"COUNT_DISTINCT({counted})",
-            "value_sum": f"SUM({counted})",
-        }[self.kind]
-        operator, count = self.threshold
-        unit = f"{self.span[:-1]} {_UNITS[self.span[-1]]}"
-        groups = [esql.name(one) for one in self.groups]
-        if self.change is None:
-            groups = [f"period = DATE_TRUNC({unit}, @timestamp)", *groups]
-            changed = []
-        elif self.change == "new":
-            number += ", period = MIN(@timestamp)"
-            changed = [f"WHERE period >= NOW() - {unit}"]
-        else:
-            number += ", period = MAX(@timestamp)"
-            changed = [f"WHERE period < NOW() - {unit}"]
-        commands = [
-            f"FROM {_INDEX}",
-            *(f"WHERE {where}" for where in wheres if where),
-            f"STATS {self.value} = {number} BY {', '.join(groups)}",
-            *changed,
-            f"WHERE {self.value} {operator} {count}",
-            f"SORT {self.value} DESC",
-        ]
-        return " | ".join(commands)
+        """Rows of ES|QL: groups, the piece of time, the number; the largest first.
+
+        About the time that whoever asks narrows it to; a change is as of the moment when it is asked.
+        """
+        now = datetime.now(UTC)
+        query, _ = to_query(self, now)
+        bucket = None if query.bucket is None else self.timespan
+        step = Step(self._flows(owner, rest=rest), None, self.groups, bucket, query.metrics, query.having)
+        names = {f"n{place}": metric.name for place, metric in enumerate(query.metrics)}
+        renamed = names | ({"bucket": "period"} if bucket else {})
+        return " | ".join(
+            [
+                engine_esql.compile_step(step, _INDEX, now=now),
+                "RENAME " + ", ".join(f"{old} AS {new}" for old, new in renamed.items()),
+                f"SORT {self.value} DESC",
+            ]
+        )
 
     def dsl(self, owner: str | None, *, rest: bool) -> dict[str, Any] | None:
         """Params of a rule on the query DSL: over the whole time that it looks back, in one piece."""
         if self.kind == "value_count" or self.change is not None:
             return None
-        query: dict[str, Any] = dsl.compile_filter(self.filter)
-        if owner is not None:
-            query = {"bool": {"filter": [query, {"term": {"labels.owner": owner}}]}}
-        elif rest:
-            query = {"bool": {"filter": [query], "must_not": [{"exists": {"field": "labels.owner"}}]}}
         operator, count = self.threshold
         params: dict[str, Any] = {
             "index": [_INDEX],
-            "esQuery": json.dumps({"query": query}),
+            "esQuery": json.dumps({"query": dsl.compile_filter(self._flows(owner, rest=rest))}),
             "threshold": [count],
             "thresholdComparator": operator,
             "aggType": _ES_AGG[self.kind],
@@ -149,9 +130,11 @@ class Rule:
 
     def kql(self, owner: str | None, *, rest: bool) -> str:
         """The filter alone, for a dashboard."""
-        own = "" if owner is None else kql.compile_filter(Filter({"labels.owner": owner}))
-        own = "not labels.owner: *" if rest else own
-        return " and ".join(f"({part})" for part in (kql.compile_filter(self.filter), own) if part)
+        return kql.compile_filter(self._flows(owner, rest=rest))
+
+    def _flows(self, owner: str | None, *, rest: bool) -> Filter:
+        """The flows of one owner, or those that nobody owns; without either, all."""
+        return self.filter.narrowed(["labels.owner"], [[owner]]) if owner or rest else self.filter
 
 
 def load_all(folder: Path) -> list[Rule]:
