@@ -134,9 +134,15 @@ class Kibana:
         path = call.path
         if path == "/api/status" and call.method == "GET":
             return 200, _status(self)
+        if (call.method, path) == ("POST", "/api/spaces/space"):
+            self.spaces.add(json.loads(call.body)["id"])
+            return 200, json.loads(call.body)
         if found := re.fullmatch(r"/api/spaces/space/([^/]+)", path):
             if found[1] not in self.spaces:
                 raise RefusalError(404, "Not Found")
+            if call.method == "DELETE":
+                self.spaces.remove(found[1])
+                return 204, None
             return 200, {"id": found[1], "name": found[1], "disabledFeatures": []}
         for part in (self.objects, self.alerting):
             if (answer := part.route(call)) is not None:

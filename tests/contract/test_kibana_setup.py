@@ -62,6 +62,38 @@ def test_links_between_dashboards_hold_in_any_space(target):
         assert all(one["id"].endswith(f"-{target.space}") for one in references)
 
 
+def test_what_somebody_edits_is_said_and_kept_with_keep_edits(target):
+    """A dashboard that is saved under another title, and a rule that runs less often."""
+    target.setup()
+    kibana = target.look()
+    name = OVERVIEW if target.space == "default" else f"{OVERVIEW}-{target.space}"
+    body = {"objects": [{"type": "dashboard", "id": name}], "excludeExportDetails": True}
+    board = kibana.call("POST", "/api/saved_objects/_export", json=body).body
+    board = json.loads(board) if isinstance(board, str) else board
+    board["attributes"]["title"] = "Ours"
+    content = json.dumps(board).encode()
+    kibana.call(
+        "POST", "/api/saved_objects/_import", query={"overwrite": "true"}, upload=("ours.ndjson", content)
+    )
+    rules = kibana.call("GET", "/api/alerting/rules/_find", query={"per_page": 100}).body["data"]
+    rule = next(one for one in rules if one["name"] == "Many rejects at one interface")
+    sent = ("name", "tags", "schedule", "params", "actions")
+    edited = {key: rule[key] for key in sent} | {"schedule": {"interval": "30m"}}
+    for action in edited["actions"]:
+        action.pop("connector_type_id", None)
+    kibana.call("PUT", f"/api/alerting/rule/{rule['id']}", json=edited)
+    kibana.close()
+
+    kept = target.setup("--keep-edits", "--dry-run")
+    assert kept.table["dashboard", DASHBOARDS[0]] == "left as it is (edited in Kibana since)"
+    assert kept.table["rule", rule["name"]] == "left as it is (edited in Kibana since)"
+    run = target.setup()
+    for what in ("dashboard VPC flows, overview", "rule Many rejects at one interface"):
+        assert f"Warning: {what} was edited in Kibana since: it is overwritten; --keep-edits" in run.err
+    assert words(target.setup()) == {"left as it is"}
+    target.setup("--remove")
+
+
 def test_two_spaces_of_one_kibana(kibana):
     kibana.spaces.add("other")
     assert words(setup(kibana.url)) == {"created"}
