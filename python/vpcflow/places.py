@@ -15,6 +15,9 @@ __all__ = ["Place"]
 #: What in a reason stands in the file as it is: names of fields, what is quoted; then any word.
 _WORDS = (r"[\w@-]+(?:[.|_][\w-]+)+", r"'([^']+)'", r"[\w@-]{3,}")
 
+#: How a word stands there: as a key or a value by itself; then within other words.
+_FORMS = (r"""(?:^|[\[{{,:-])\s*["']?{}["']?\s*(?:[\]}},:|]|$)""", r"(?<![\w.]){}(?!\w)")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -45,14 +48,20 @@ class Place:
         Without either it is where this place begins.
         """
         first, lines = self._lines()
-        quoted = [word for pattern in _WORDS for word in re.findall(pattern, why)]
-        why = f"{self.name}: {why}" if self.name else why
-        for word in (*words, *quoted):
-            whole = re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w)")
-            for number, line in enumerate(lines, first):
-                if whole.search(line):
-                    return ConfigError(f"{self.path}, line {number}: {why}")
-        return ConfigError(f"{self.path}, line {first}: {why}" if self.node else f"{self.path}: {why}")
+        told = (
+            f"{self.path}: {why}" if self.node is None else f"{self.path}, line {first}: {self._named(why)}"
+        )
+        for kind in (words, *(re.findall(pattern, why) for pattern in _WORDS)):
+            for form in _FORMS:
+                for word in kind:
+                    found = re.compile(form.format(re.escape(word)))
+                    for number, line in enumerate(lines, first):
+                        if found.search(line):
+                            return ConfigError(f"{self.path}, line {number}: {self._named(why)}")
+        return ConfigError(told)
+
+    def _named(self, why: str) -> str:
+        return f"{self.name}: {why}" if self.name else why
 
     def _lines(self) -> tuple[int, list[str]]:
         """The number of the first line, and the lines."""

@@ -88,6 +88,48 @@ def test_the_five_dashboards():
     assert names == ["overview", "security-groups", "traffic", "threats", "health"]
 
 
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("overview", "Flows, Bytes, Packets, Rejected, Accepted and rejected flows, Bytes by direction, "
+         "Bytes by country of the destination, Protocols by bytes, Top sources, Top destinations, Top ports, "
+         "Top interfaces"),
+        ("security-groups", "Rejected flows by interface, Subnets, Ports, Peers, Internal hosts that are refused, "
+         "Refused answers to accepted requests, Reasons of rejects, Rejected flows"),
+        ("traffic", "Talker pairs, Bytes by interface, Instances, VPCs by bytes, Availability zones from and to, "
+         "Bytes through NAT gateways, Transit gateway attachments, AWS services by bytes, Paths out of the VPC"),
+        ("threats", "Port scans, Sweeps, SSH and RDP by source, Countries now and in the period before, Big egress, "
+         "Threat-list hits"),
+        ("health", "Intervals without traffic, Intervals that AWS skipped, Unreadable lines, Lag, "
+         "Interfaces that went quiet"),
+    ],
+)  # fmt: skip
+def test_what_each_dashboard_shows(name, asked):
+    (one,) = (one for one in DASHBOARDS if one["id"] == f"vpcflow-{name}")
+    titles = [
+        panel.get("title", "").replace(",", "") for panel in json.loads(one["attributes"]["panelsJSON"])
+    ]
+    for title in asked.split(", "):
+        assert any(shown.startswith(title) for shown in titles), title
+
+
+def test_numbers_of_the_overview_stand_beside_those_of_the_period_before():
+    panels = json.loads(DASHBOARDS[0]["attributes"]["panelsJSON"])
+    for title in ("Flows", "Bytes", "Packets", "Rejected"):
+        panel = next(one for one in panels if one.get("title") == f"{title} (all interfaces)")
+        state = panel["embeddableConfig"]["attributes"]["state"]["visualization"]
+        assert state["secondaryMetricAccessor"] == "before-0"
+
+
+def test_every_dashboard_has_the_controls_and_leads_to_the_others():
+    for one in DASHBOARDS:
+        controls = json.loads(one["attributes"]["controlGroupInput"]["panelsJSON"]).values()
+        titles = [control["explicitInput"]["title"] for control in controls]
+        assert titles == ["Account", "VPC", "Interface", "Action", "Direction"]
+        links = json.loads(one["attributes"]["panelsJSON"])[0]["embeddableConfig"]["attributes"]["links"]
+        assert len(links) == 5
+
+
 @pytest.mark.parametrize("one", OBJECTS, ids=lambda one: one["id"])
 def test_every_object(one):
     assert {"type", "id", "attributes", "references"} <= one.keys()

@@ -316,6 +316,45 @@ def test_a_certificate_of_an_own_authority(tmp_path):
     assert "KIBANA_CA" in untrusted.err
 
 
+# A rule of one's own.
+
+
+@pytest.fixture
+def own_rule(tmp_path, monkeypatch):
+    """Puts one in the place of those that ship, made of one of them."""
+    from vpcflow.kibana import assets
+
+    shipped = (assets.folder() / "rules" / "port-scan.yml").read_text()
+    (tmp_path / "rules").mkdir()
+    monkeypatch.setattr(assets, "folder", lambda: tmp_path)
+
+    def write(changed):
+        path = tmp_path / "rules" / "mine.yml"
+        path.write_text(changed(shipped))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "why"),
+    [
+        (("port|lt:", "prot|lt:"), 8, "there is no field destination.prot; did you mean destination.port"),
+        (("port|lt:", "port|under:"), 8, "under"),
+        (("gte: 50,", "gte: many,"), 27, "'many' is no valid Sigma correlation condition count"),
+        (("gte: 50,", "gte: '50',"), 27, "the threshold '50' is no whole number"),
+        (("[source.ip, destination.ip]", "[source.pi]"), 25, "there is no field source.pi"),
+        (("dashboard: threats", "dashboard: mine"), 21, "dashboard mine is none of overview"),
+    ],
+)
+def test_a_rule_that_means_nothing_is_refused_before_anything_is_sent(kibana, own_rule, change, line, why):
+    path = own_rule(lambda shipped: shipped.replace(*change))
+    run = setup(kibana.url, code=2)
+    assert f"{path}, line {line}: " in run.err
+    assert why in run.err
+    assert kibana.calls == []
+
+
 # Wrong usage.
 
 

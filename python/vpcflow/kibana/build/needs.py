@@ -42,8 +42,17 @@ _NAMED = {
     "cloud.instance.id": "instance-id",
     "cloud.region": "region",
     "event.reason": "reject-reason",
-    "network.direction": "flow-direction",
 }
+
+#: Of these, what an inventory says, too.
+_INVENTORY = (
+    "aws.vpcflow.instance_id",
+    "aws.vpcflow.subnet_id",
+    "aws.vpcflow.vpc_id",
+    "cloud.availability_zone",
+    "cloud.instance.id",
+    "cloud.region",
+)
 
 #: What isn't in a flow log: who adds it.
 _ADDED = {
@@ -69,7 +78,10 @@ def need(field: str) -> str | None:
     version = _versions().get(name or "")
     if version is None:
         return f"{field}, which no flow log has: vpcflow index adds it, from an inventory for one"
-    return f"${{{name}}} in the flow log's format (version {version})" if version > 2 else None
+    words = f"${{{name}}} in the flow log's format (version {version})"
+    if field in _INVENTORY:
+        words += ", or an inventory of vpcflow index"
+    return words if version > 2 else None
 
 
 def needs(fields: Iterable[str]) -> list[str]:
