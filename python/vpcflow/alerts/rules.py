@@ -36,7 +36,7 @@ __all__ = ["Rule", "load", "load_all"]
 _INDEX = f"logs-{DATASET}-*"
 _TYPES = ("event_count", "value_count", "value_sum")
 _COMPARE = {"GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
-_UNITS = ("s", "m", "h", "d")
+_UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 _DASHBOARDS = ("overview", "security-groups", "traffic", "threats", "health")
 _ES_AGG = {"event_count": "count", "value_sum": "sum"}
 
