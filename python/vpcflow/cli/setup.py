@@ -178,6 +178,8 @@ def setup(
             _set_up_kibana(kibana_url, space, _authority(ca, kibana_url, both), wishes, report)
     finally:
         report.show()  # what one server has done when the other one fails
+    if remove and report.empty and not report.failed:
+        click.echo("Nothing of vpcflow is there")
     sys.exit(1 if report.failed else 0)
 
 

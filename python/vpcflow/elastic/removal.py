@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["apply", "prepare"]
 
+#: Data streams that are named; a cluster can have hundreds.
+_NAMED = 5
+
 _KINDS = ("index template", "component template", "ILM policy")
 
 
@@ -50,10 +53,11 @@ def prepare(client: Elasticsearch, namespace: str | None) -> Plan:
     for kind, name in sorted(there.keys() - wanted):
         if name.endswith("@custom") and namespace in (None, name[8:-7]):
             plan.notes.append(f"{kind} {name} is yours: it stays")
-    for name in stored.streams(client, namespace):
+    if names := stored.streams(client, namespace):
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         plan.notes.append(
-            f"{name} stays, with its flows; unless another template holds for it, the server keeps ours; "
-            f"DELETE /_data_stream/{name} deletes it"
+            f"data streams stay, with their flows: {', '.join(names[:_NAMED])}{more}; unless another "
+            "template holds for them, the server keeps ours; DELETE /_data_stream/NAME deletes one"
         )
     return plan
 
