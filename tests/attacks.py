@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
+
 import samples
+from vpcflow import Geo, ThreatLists
 
 ATTACKER, PUBLIC = "203.0.113.9", "198.51.100.7"
 HOST, OTHER = "10.0.1.20", "10.0.2.30"
@@ -47,6 +51,16 @@ def log(path: Path, header: str, lines: list[str]) -> Path:
     """Writes a log."""
     path.write_text("".join(f"{line}\n" for line in (header, *lines)))
     return path
+
+
+def enrichers(folder: Path) -> list[Geo | ThreatLists]:
+    """Where some addresses are, and a threat list: of files that are written into a folder."""
+    writer = MMDBWriter(4, "Test-Country", description={"en": "made by a test"})
+    for network, (code, name) in COUNTRIES.items():
+        writer.insert_network(IPSet([network]), {"country": {"iso_code": code, "names": {"en": name}}})
+    writer.to_db_file(str(folder / "country.mmdb"))
+    (folder / "list.txt").write_text(THREATS)
+    return [Geo([folder / "country.mmdb"]), ThreatLists([folder / "list.txt"])]
 
 
 def quiet_hour(now: datetime) -> datetime:

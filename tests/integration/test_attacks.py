@@ -10,11 +10,9 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from mmdb_writer import MMDBWriter
-from netaddr import IPSet
 
 import vpcflow
-from attacks import COUNTRIES, SCENARIOS, THREATS, log
+from attacks import SCENARIOS, enrichers, log
 from vpcflow.alerts.queries import to_query
 from vpcflow.alerts.rules import load
 from vpcflow.elastic.template import data_stream
@@ -30,27 +28,15 @@ def test_every_rule_has_a_scenario():
     assert SCENARIOS.keys() == RULES.keys()
 
 
-@pytest.fixture(scope="module")
-def enrichers(tmp_path_factory):
-    """Where some addresses are, and a threat list."""
-    made = tmp_path_factory.mktemp("enrichers")
-    writer = MMDBWriter(4, "Test-Country", description={"en": "made by a test"})
-    for network, (code, name) in COUNTRIES.items():
-        writer.insert_network(IPSet([network]), {"country": {"iso_code": code, "names": {"en": name}}})
-    writer.to_db_file(str(made / "country.mmdb"))
-    (made / "list.txt").write_text(THREATS)
-    return lambda: [vpcflow.Geo([made / "country.mmdb"]), vpcflow.ThreatLists([made / "list.txt"])]
-
-
 @pytest.fixture
-def index(elasticsearch_url, es, namespace, tmp_path, enrichers):
+def index(elasticsearch_url, es, namespace, tmp_path):
     """Puts a log into a store and into Elasticsearch, and says where it is."""
 
     def run(header, lines):
         path = log(tmp_path / "flow.log", header, lines)
         places = ({"to": tmp_path / "store"}, {"to": elasticsearch_url, "namespace": namespace})
         for place in places:
-            done = vpcflow.index(path, **place, enrich=enrichers())
+            done = vpcflow.index(path, **place, enrich=enrichers(tmp_path))
             assert done.ok and done.documents == len(lines), done
         es.indices.refresh(index=data_stream(namespace))
         return tmp_path / "store", elasticsearch_url

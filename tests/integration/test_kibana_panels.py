@@ -13,7 +13,9 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 import pytest
 
+import samples
 import vpcflow
+from attacks import ATTACKER, HOST, LISTED, OTHER, SWEDEN, enrichers, flow, log, silence
 from vpcflow import demo
 from vpcflow.alerts.rules import load_all
 from vpcflow.elastic import setup
@@ -122,6 +124,59 @@ def test_a_panel_has_an_answer(es, stream, panel):
     order, found, _ = columns(panel)
     if found[order[0]]["isBucketed"]:
         assert answer["aggregations"][order[0]]["buckets"], title
+
+
+#: A flow log with every field that a panel asks for, and in it all that they ask about.
+RICH = (
+    f"{samples.V2} vpc-id subnet-id instance-id az-id flow-direction traffic-path pkt-dst-aws-service reject-reason "
+    "next-hop-interface-type next-hop-az-id tgw-attachment-id packets-lost-no-route packets-lost-blackhole"
+)
+HERE = "vpc-1 subnet-1 i-1 euw1-az1"
+THERE = "nat_gateway euw1-az2 tgw-1 1 2"
+
+
+def everything(end):
+    out, back = f"{HERE} egress 8 S3 -", f"{HERE} ingress - - -"
+    refused = f"{HERE} ingress - - BPA"
+    yield f"{flow(end, HOST, SWEDEN, 443, size=9000)} {out} {THERE}"
+    yield f"{flow(end, OTHER, HOST, 5432, action='REJECT')} {refused} - - - - -"
+    yield f"{flow(end, HOST, OTHER, 40000, from_port=443, action='REJECT')} {out} - - - - -"
+    yield f"{flow(end, ATTACKER, HOST, 22, action='REJECT')} {refused} - - - - -"
+    yield f"{flow(end, ATTACKER, HOST, 5432)} {back} - - - - -"
+    yield f"{flow(end, HOST, LISTED, 8443)} {out} - - - - -"
+    for status in ("NODATA", "SKIPDATA"):
+        yield f"{silence(end, status)} {HERE} - - - - - - - - -"
+    yield "not a record"
+
+
+@pytest.fixture(scope="module", params=["interface", "perimeter"])
+def rich(request, elasticsearch_url, es, tmp_path_factory):
+    """The same log in the two views of direction."""
+    folder = tmp_path_factory.mktemp("rich")
+    path = log(folder / "flow.log", RICH, list(everything(datetime(2026, 11, 23, 8, tzinfo=UTC))))
+    view = vpcflow.Direction(internal_networks=["private"] if request.param == "perimeter" else None)
+    namespace = f"rich{request.param}"
+    vpcflow.index(path, to=elasticsearch_url, namespace=namespace, direction=view, enrich=enrichers(folder))
+    es.indices.refresh(index=data_stream(namespace))
+    return request.param, data_stream(namespace)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_shows_something_of_a_log_that_has_everything(es, rich, panel):
+    view, index = rich
+    answer = es.search(index=index, **request(panel))
+    if panel["title"].startswith("Availability zones") and view == "perimeter":
+        assert answer["hits"]["total"]["value"] == 0  # as its description says
+        return
+    assert answer["hits"]["total"]["value"] > 0
+    order, found, _ = columns(panel)
+    if found[order[0]]["isBucketed"]:
+        assert answer["aggregations"][order[0]]["buckets"]
+    if panel["title"].startswith("Bytes by direction"):
+        keys = {bucket["key"] for bucket in answer["aggregations"]["group-0"]["buckets"]}
+        assert keys == ({"ingress", "egress"} if view == "interface" else {"inbound", "outbound", "internal"})
+    if panel["title"].startswith("Bytes through NAT gateways"):
+        assert answer["aggregations"]["metric-0"]["value"] == 9000
 
 
 def test_numbers_of_the_day(es, stream):
