@@ -5,7 +5,8 @@ What Kibana stores is asked of a real Elasticsearch: each owner's rules find the
 
 from __future__ import annotations
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 
 import pytest
@@ -38,6 +39,9 @@ match = { interfaces = ["eni-2"] }
 
 #: Who is told, and the host that is theirs.
 HOSTS = {"shop@example.com": "10.0.1.20", "lab@example.com": "10.0.2.20", "network@example.com": "10.0.3.20"}
+
+#: What documents say of whose they are.
+OWNERS = {"shop@example.com": "shop", "lab@example.com": 'the "lab" *', "network@example.com": None}
 
 DATABASE, REFUSED = "Database port reached from the internet", "SSH or RDP from the internet refused often"
 
@@ -76,8 +80,8 @@ def stream(elasticsearch_url, es, namespace, config, tmp_path):
 def rules(config):
     """What set-up stores in Kibana: by title, what is asked and who gets mail."""
 
-    def run(*args):
-        with Kibana("9.0.1", "trial", api_key=KEY) as kibana:
+    def run(*args, version="9.0.1"):
+        with Kibana(version, "trial", api_key=KEY) as kibana:
             setup(kibana.url, "--only", "connectors,rules", *args)
             return list(kibana.alerting.rules.values())
 
@@ -126,3 +130,23 @@ def test_no_flow_is_told_of_twice_or_not_at_all(es, stream, rules, config):
     assert together == counted(everybodys)
     assert {title for title, _ in together} > {DATABASE, REFUSED}
     assert max(number for (title, _), number in together.items() if title == REFUSED) == 30
+
+
+def test_before_esql_the_flows_of_owners_are_told_apart_just_so(es, stream, rules, config):
+    """Kibana 8.12 takes the query DSL: a rule's query finds the flows that it counts."""
+
+    def found(stored):
+        for rule in stored:
+            query = json.loads(rule["params"]["esQuery"])["query"]
+            hits = es.search(index=stream, query=query, size=1000)["hits"]["hits"]
+            owners = {hit["_source"].get("labels", {}).get("owner") for hit in hits}
+            yield rule["name"].partition(" (")[0], addressees(rule), owners, [hit["_id"] for hit in hits]
+
+    everybodys = {title: sorted(ids) for title, _, _, ids in found(rules(version="8.12.2"))}
+    together = defaultdict(list)
+    for title, who, owners, ids in found(rules("--config", str(config), version="8.12.2")):
+        together[title] += ids
+        assert owners <= {OWNERS[who[0]]}
+    assert {title: sorted(ids) for title, ids in together.items()} == everybodys
+    assert len(everybodys[DATABASE]) == 3
+    assert len(everybodys[REFUSED]) == 30
