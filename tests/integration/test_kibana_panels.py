@@ -18,12 +18,12 @@ import vpcflow
 from attacks import ATTACKER, HOST, LISTED, OTHER, SWEDEN, enrichers, flow, log, silence
 from vpcflow import demo
 from vpcflow.alerts.rules import load_all
+from vpcflow.dashboards import load
 from vpcflow.elastic import setup
 from vpcflow.elastic.template import data_stream
 from vpcflow.kibana.assets import folder, saved_objects
 from vpcflow.kibana.build.lens import LAG
 from vpcflow.kibana.build.needs import need
-from vpcflow.kibana.build.panels import load
 from vpcflow.query import dsl, esql
 from vpcflow.query import kql as kql_language
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "index": ("vpcflow.cli.index:index", "Read flow logs and write ECS documents."),
     "setup": ("vpcflow.cli.setup:setup", "Set Elasticsearch and Kibana up: templates, dashboards, alerts."),
     "query": ("vpcflow.cli.query:query", "Ask a Parquet store in SQL."),
+    "report": ("vpcflow.cli.report:report", "Make the dashboards one page that needs no Kibana."),
     "inventory": ("vpcflow.cli.inventory:inventory", "Ask AWS what an account has, for --inventory."),
     "explain": ("vpcflow.cli.explain:explain", "Say what each field of a line means."),
     "demo": ("vpcflow.cli.demo:demo", "Index and query a day of made-up traffic."),

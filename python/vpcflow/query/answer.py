@@ -33,10 +33,12 @@ class Step:
     """One grouping.
 
     Attributes:
-        fields: to group by; documents that lack one are left out.
+        fields: to group by; documents that lack one are left out, unless it is in `absent`.
         bucket: seconds of a time bucket, None for no buckets.
         order: name of a number, and whether the largest come first. An engine that can't cut may ignore
             `order` and `limit`.
+        limit: so many rows, any of them if there is no `order`.
+        absent: fields, none with several values, whose documents without it are a group of their own, None.
     """
 
     filter: Filter
@@ -47,6 +49,7 @@ class Step:
     having: tuple[Having, ...] = ()
     order: tuple[str, bool] | None = None
     limit: int | None = None
+    absent: frozenset[str] = frozenset()
 
 
 #: Rows of a step, in any order: start of the bucket if there are buckets, values of the fields, numbers.

@@ -44,7 +44,8 @@ def compile_step(step: Step, index: str, *, now: datetime | None = None) -> str:
         now: makes times of `having` ones before the moment of asking, as long as they are before this: for
             whoever keeps the query and asks it again and again.
     """
-    wheres = [compile_filter(step.filter), *(f"{name(field)} IS NOT NULL" for field in step.fields)]
+    there = [field for field in step.fields if field not in step.absent]
+    wheres = [compile_filter(step.filter), *(f"{name(field)} IS NOT NULL" for field in there)]
     if step.period is not None:
         start, end = (_time(moment) for moment in step.period)
         wheres += [f"@timestamp >= {start}", f"@timestamp < {end}"]
@@ -72,7 +73,8 @@ def compile_step(step: Step, index: str, *, now: datetime | None = None) -> str:
     if step.order is not None and step.limit is not None and keys:
         by, down = step.order
         first = f"{places[by]} {'DESC' if down else 'ASC'} NULLS LAST"
-        commands += [f"SORT {', '.join([first, *map(name, step.fields)])}", f"LIMIT {step.limit}"]
+        commands += [f"SORT {', '.join([first, *map(name, step.fields)])}"]
+    commands += [f"LIMIT {step.limit}"] if step.limit is not None and keys else []
     return "\n| ".join([*commands, f"KEEP {', '.join(kept)}"])
 
 

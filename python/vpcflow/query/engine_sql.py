@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from vpcflow.query.answer import Engine, Step
+from vpcflow.query.answer import Step
 from vpcflow.query.fields import has_several, kind
 from vpcflow.query.model import Metric
 from vpcflow.query.sql import column, compile_filter, literal
@@ -14,30 +15,50 @@ from vpcflow.query.sql import column, compile_filter, literal
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["compile_step", "engine"]
+__all__ = ["StoreEngine", "compile_step", "engine"]
 
 
-def engine(connection: duckdb.DuckDBPyConnection) -> Engine:
+def engine(connection: duckdb.DuckDBPyConnection) -> StoreEngine:
     """Asks a store: a connection of `vpcflow.query.store.connect`."""
     described = connection.execute("SELECT column_name FROM (DESCRIBE flows)").fetchall()
-    columns = frozenset(str(row[0]) for row in described)
+    return StoreEngine(connection, frozenset(str(row[0]) for row in described))
 
-    def ask(step: Step) -> list[tuple[Any, ...]]:
+
+@dataclass(frozen=True, slots=True)
+class StoreEngine:
+    """An `Engine` over a view or table of flows.
+
+    Attributes:
+        connection: of the store.
+        columns: those that the view has.
+        table: its name.
+        weight: the column that says how many flows a row stands for; None for one.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    columns: frozenset[str]
+    table: str = "flows"
+    weight: str | None = None
+
+    def __call__(self, step: Step) -> list[tuple[Any, ...]]:
         from vpcflow.query.rows import run
 
-        rows = run(connection, compile_step(step, columns)).rows
+        statement = compile_step(step, self.columns, self.table, self.weight)
+        rows = run(self.connection, statement).rows
         dates = _dates(step)
+        if not dates:
+            return list(rows)
         return [tuple(_date(value) if at in dates else value for at, value in enumerate(row)) for row in rows]
 
-    return ask
 
-
-def compile_step(step: Step, columns: Container[str]) -> str:
+def compile_step(step: Step, columns: Container[str], table: str = "flows", weight: str | None = None) -> str:
     """The statement; its columns are those of the step, in their order. Times are milliseconds.
 
     Args:
         step: what is asked.
         columns: those that the view has.
+        table: the view's name.
+        weight: the column that says how many flows a row stands for; None for one.
     """
     keys = [f"k{at}" for at in range(len(step.fields))]
     if step.bucket:
@@ -51,11 +72,13 @@ def compile_step(step: Step, columns: Container[str]) -> str:
         left = f"unnest({left})" if has_several(field) else left
         inner.append(f"{f'epoch_ms({left})' if kind(field) == 'date' else left} AS k{at}")
     inner += [f"{_input(metric, columns)} AS i{at}" for at, metric in enumerate(step.metrics)]
+    inner += [f"{weight} AS w"] if weight else []
     wheres = [compile_filter(step.filter, columns), *_period(step, columns)]
-    wheres += [f"{column(field, columns)} IS NOT NULL" for field in step.fields]
+    wheres += [f"{column(field, columns)} IS NOT NULL" for field in step.fields if field not in step.absent]
     where = " AND ".join(f"({one})" for one in wheres if one)
-    flows = f"SELECT {', '.join(inner)} FROM flows" + (f" WHERE {where}" if where else "")  # noqa: S608
-    numbers = [f"{_number(at, metric)} AS n{at}" for at, metric in enumerate(step.metrics)]
+    flows = f"SELECT {', '.join(inner)} FROM {table}" + (f" WHERE {where}" if where else "")  # noqa: S608
+    count = "coalesce(CAST(sum(w) AS BIGINT), 0)" if weight else "count(*)"
+    numbers = [f"{_number(at, metric, count)} AS n{at}" for at, metric in enumerate(step.metrics)]
     statement = f"SELECT {', '.join([*keys, *numbers])} FROM ({flows})"  # noqa: S608 - values are literals
     statement += f" GROUP BY {', '.join(keys)}" if keys else ""
     places = {metric.name: f"n{at}" for at, metric in enumerate(step.metrics)}
@@ -67,7 +90,8 @@ def compile_step(step: Step, columns: Container[str]) -> str:
             f"ip_hex(k{at})" if kind(field) == "ip" else f"k{at}" for at, field in enumerate(step.fields)
         ]
         order = [f"{places[by]} {'DESC' if down else 'ASC'} NULLS LAST", *equal]
-        statement += f" ORDER BY {', '.join(order)} LIMIT {step.limit}"
+        statement += f" ORDER BY {', '.join(order)}"
+    statement += f" LIMIT {step.limit}" if step.limit is not None and keys else ""
     return statement
 
 
@@ -83,10 +107,10 @@ def _input(metric: Metric, columns: Container[str]) -> str:
     return column(metric.field or "@timestamp", columns)
 
 
-def _number(at: int, metric: Metric) -> str:  # noqa: PLR0911 - one for each kind
+def _number(at: int, metric: Metric, count: str) -> str:  # noqa: PLR0911 - one for each kind
     match metric.kind:
         case "count":
-            return "count(*)"
+            return count
         case "sum":
             total = f"coalesce(sum(i{at}), 0)"
             return total if kind(metric.field or "") == "double" else f"CAST({total} AS BIGINT)"
@@ -95,7 +119,7 @@ def _number(at: int, metric: Metric) -> str:  # noqa: PLR0911 - one for each kin
         case "distinct":
             return f"count(DISTINCT i{at})"
         case "share":
-            return f"count(*) FILTER (i{at}) / nullif(count(*), 0)"
+            return f"{count.replace(')', f') FILTER (i{at})', 1)} / nullif({count}, 0)"
         case "first":
             return f"min(i{at})"
         case "last":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vpcflow.dashboards import LABELS
 from vpcflow.errors import ConfigError
 from vpcflow.query import kql
 from vpcflow.query.fields import kind
@@ -22,19 +23,6 @@ __all__ = ["Layer", "layer"]
 PREVIOUS = "previous"
 
 _RECORDS = "___records___"
-_LABELS = {
-    "source.ip": "Source",
-    "source.port": "Source port",
-    "destination.ip": "Destination",
-    "destination.port": "Port",
-    "destination.geo.country_name": "Country",
-    "aws.vpcflow.interface_id": "Interface",
-    "aws.vpcflow.subnet_id": "Subnet",
-    "aws.vpcflow.tgw_attachment_id": "Attachment",
-    "cloud.instance.id": "Instance",
-    "log.file.path": "Object or file",
-    "threat.feed.name": "List",
-}
 
 
 @dataclass(slots=True)
@@ -202,7 +190,7 @@ def _terms(groups: list[Group], size: int, by: str, *, down: bool) -> dict[str, 
     if more:
         params["secondaryFields"] = more
     return {
-        "label": " and ".join(_LABELS.get(one.field, one.field) for one in groups),
+        "label": " and ".join(LABELS.get(one.field, one.field) for one in groups),
         "customLabel": True,
         "dataType": "string" if more else _data_type(first),
         "isBucketed": True,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from vpcflow.dashboards import Panel
 from vpcflow.elastic.template import DATASET
 from vpcflow.kibana.build.charts import CHARTS, LAYER
 from vpcflow.kibana.build.columns import Layer, layer
-from vpcflow.kibana.build.panels import Panel
 from vpcflow.query import kql
 
 __all__ = ["DATA_VIEW", "LAG", "REFERENCE", "attributes"]

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from vpcflow.dashboards import COLUMNS, COUNTS, Dashboard, Panel, Search
 from vpcflow.elastic.template import DATASET
 from vpcflow.errors import ConfigError
 from vpcflow.kibana.build.lens import DATA_VIEW, REFERENCE, attributes
 from vpcflow.kibana.build.needs import needs
-from vpcflow.kibana.build.panels import COLUMNS, COUNTS, Dashboard, Panel, Search
 from vpcflow.query import kql
 
 __all__ = ["saved_objects"]
@@ -111,11 +111,11 @@ class _Builder:
 
     def build(self) -> dict[str, Any]:
         self._links()
-        for panel in self.dashboard.panels:
+        for number, panel in enumerate(self.dashboard.panels):
             try:
                 self._panel(panel)
             except ConfigError as error:
-                raise panel.where.error(str(error)) from error
+                raise self.dashboard.place_of(number).error(str(error)) from error
         if self.wanting:
             self._notes()
         values = {

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from vpcflow.errors import ConfigError
-from vpcflow.kibana.build.charts import CHARTS
 from vpcflow.places import Place
 from vpcflow.query.fields import kind
 from vpcflow.query.model import Query
 
-__all__ = ["COLUMNS", "COUNTS", "Dashboard", "Panel", "Search", "load"]
+__all__ = ["CHARTS", "COLUMNS", "COUNTS", "LABELS", "Dashboard", "Panel", "Search", "load"]
 
 #: Kibana's grid.
 COLUMNS = 48
@@ -27,6 +26,23 @@ COUNTS = {
     "interface": ("by interface", "At each interface by itself: no flow counts twice."),
 }
 
+#: What a field is called where people read it; the others go by their names.
+LABELS = {
+    "source.ip": "Source",
+    "source.port": "Source port",
+    "destination.ip": "Destination",
+    "destination.port": "Port",
+    "destination.geo.country_name": "Country",
+    "aws.vpcflow.interface_id": "Interface",
+    "aws.vpcflow.subnet_id": "Subnet",
+    "aws.vpcflow.tgw_attachment_id": "Attachment",
+    "cloud.instance.id": "Instance",
+    "log.file.path": "Object or file",
+    "threat.feed.name": "List",
+}
+
+#: Types of panels that a query is drawn as.
+CHARTS = ("metric", "line", "area", "bar", "donut", "table", "heatmap", "map")
 _TYPES = (*CHARTS, "lag", "search")
 _COMPARE = ("previous", "gone")
 
@@ -42,14 +58,12 @@ class Panel:
         compare: ``previous`` shows the period before too, ``gone`` orders by it.
         about: what to know to read it.
         open: the dashboard that a click on a value leads to.
-        where: it stands, for messages.
     """
 
     title: str
     type: str
     counts: str
     place: tuple[int, int, int, int]
-    where: Place = field(repr=False, compare=False)
     query: Query | None = None
     compare: str | None = None
     about: str = ""
@@ -68,13 +82,22 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """One dashboard; its name is that of its file."""
+    """One dashboard; its name is that of its file.
+
+    Attributes:
+        where: the file, for messages.
+    """
 
     name: str
     title: str
     description: str
     panels: tuple[Panel, ...]
-    search: Search | None = None
+    search: Search | None
+    where: Place = field(repr=False, compare=False)
+
+    def place_of(self, number: int) -> Place:
+        """Where a panel stands in the file, the first is 0."""
+        return _place(self.where, number, self.panels[number].title)
 
 
 def load(path: Path) -> Dashboard:
@@ -96,13 +119,16 @@ def load(path: Path) -> Dashboard:
     _known(content, ("title", "description", "panels"), ("search",), where)
     if not isinstance(content["panels"], list) or not content["panels"]:
         raise where.within("panels").error("panels must be a list with one at least")
-    panels = tuple(
-        _panel(one, where.within("panels").within(number)) for number, one in enumerate(content["panels"])
-    )
+    panels = tuple(_panel(one, _place(where, number)) for number, one in enumerate(content["panels"]))
     search = _search(content["search"], where.within("search", "search")) if "search" in content else None
-    _check_places(panels)
     title, description = (_text(content, key, where) for key in ("title", "description"))
-    return Dashboard(path.stem, title, description, panels, search)
+    board = Dashboard(path.stem, title, description, panels, search, where)
+    _check_places(board)
+    return board
+
+
+def _place(where: Place, number: int, title: str = "") -> Place:
+    return where.within("panels").within(number, f"panel {title}" if title else "")
 
 
 def _panel(content: Any, where: Place) -> Panel:
@@ -126,7 +152,7 @@ def _panel(content: Any, where: Place) -> Panel:
         raise where.error(f"a {content['type']} {'needs a' if charts else 'takes no'} query", "query", "type")
     query = _query(content["query"], where.within("query")) if charts else None
     texts = {key: _text(content, key, where) for key in ("title", "about", "open") if key in content}
-    return Panel(**{**content, **texts, "place": tuple(place), "query": query, "where": where})
+    return Panel(**{**content, **texts, "place": tuple(place), "query": query})
 
 
 def _search(content: Any, where: Place) -> Search:
@@ -170,11 +196,11 @@ def _known(content: Any, required: tuple[str, ...], optional: tuple[str, ...], w
             raise where.error(f"{key} is missing")
 
 
-def _check_places(panels: tuple[Panel, ...]) -> None:
+def _check_places(board: Dashboard) -> None:
     taken: dict[tuple[int, int], str] = {}
-    for panel in panels:
+    for number, panel in enumerate(board.panels):
         x, y, width, height = panel.place
         for cell in ((column, row) for column in range(x, x + width) for row in range(y, y + height)):
             if cell in taken:
-                raise panel.where.within("place").error(f"lies on {taken[cell]}")
+                raise board.place_of(number).within("place").error(f"lies on {taken[cell]}")
             taken[cell] = panel.title
