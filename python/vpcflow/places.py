@@ -35,6 +35,15 @@ class Place:
     node: Any = None
     name: str = ""
 
+    def documents(self) -> list[Place]:
+        """The places of the documents of the file, without empty ones."""
+        import yaml
+
+        safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        nodes = yaml.compose_all(self.text, Loader=safe)
+        mappings = (node for node in nodes if isinstance(node, yaml.MappingNode) and node.value)
+        return [Place(self.path, self.text, node) for node in mappings]
+
     def within(self, key: str | int, name: str = "") -> Place:
         """The place of a key with its value, or of an entry of a list; this place where there is none."""
         for found, start, value in _parts(self.node):

@@ -108,6 +108,12 @@ def test_kibana_gets_columns_without_dots(es, stored):
         (("---", "--"), "line 9"),
         (("correlation:", "correlations:"), "the second a correlation"),
         (("  - a friend", "  - a friend: yours"), "must be a list of texts"),
+        (("title: SSH\n", "title: [SSH]\n"), "line 10: title must be a text"),
+        (("level: low", "level: [low]"), "line 14: level must be a text"),
+        (("group-by: [source.ip]", "group-by: [[source.ip]]"), "line 21: group-by must be a list of fields"),
+        (("gte: 10}", "gte: 10, field: [a]}"), "line 22: field ['a'] is no name of a field"),
+        (("c02", "c"), "line 11: Sigma rule identifier must be an UUID"),
+        (("logsource: {product: aws, service: vpcflow}", "logsource: aws"), "line 4: "),
     ],
 )
 def test_a_rule_that_can_not_be_used_is_refused_with_file_and_line(tmp_path, change, why):
@@ -146,3 +152,13 @@ correlation:
     with pytest.raises(ConfigError, match=re.escape(why)) as error:
         load(path)
     assert str(path) in str(error.value)
+
+
+def test_a_file_of_rules_that_is_no_text(tmp_path):
+    from vpcflow.alerts.rules import load
+    from vpcflow.errors import ConfigError
+
+    path = tmp_path / "ssh.yml"
+    path.write_bytes(b"title: \xff")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load(path)

@@ -37,6 +37,11 @@ _INDEX = f"logs-{DATASET}-*"
 _TYPES = ("event_count", "value_count", "value_sum")
 _COMPARE = {"GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
 _UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
+_TEXTS = ("title", "id", "name", "status", "level", "description", "dashboard")
+
+#: Of which key pySigma speaks.
+_SAID = {"identifier": "id", "Sigma tag": "tags", "Timespan": "timespan", "Rule reference": "rules"}
+
 _DASHBOARDS = ("overview", "security-groups", "traffic", "threats", "health")
 _ES_AGG = {"event_count": "count", "value_sum": "sum"}
 
@@ -168,6 +173,8 @@ def load(path: Path) -> Rule:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8: {error}") from error
     where = _Place(path, content)
     if len(documents) != 2 or not all(isinstance(one, Mapping) for one in documents):
         raise where.error("a file has two documents, a Sigma rule and the correlation that counts it")
@@ -188,8 +195,9 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
 
     if "detection" not in flows or "correlation" not in counted:
         raise where.error("the first document has a detection, the second a correlation")
-    SigmaRule.from_dict(dict(flows))
-    correlation = SigmaCorrelationRule.from_dict(dict(counted))
+    above, where = where.documents()
+    _sigma(SigmaRule, flows, above)
+    correlation = _sigma(SigmaCorrelationRule, counted, where)
     told = counted["correlation"]
     if correlation.timespan.spec[-1] not in _UNITS:
         raise where.error(f"timespan {told['timespan']} is not in s, m, h or d", "timespan:")
@@ -205,10 +213,10 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
             f"dashboard {counted['dashboard']} is none of {', '.join(_DASHBOARDS)}", "dashboard:"
         )
     for key in ("falsepositives", "tags"):
-        if not all(isinstance(one, str) for one in counted.get(key, ())):
+        if not all(isinstance(one, str) for one in counted.get(key) or ()):
             raise where.error(f"{key} must be a list of texts; one with a colon stands in quotes", f"{key}:")
     operator, count, field = _condition(told, where)
-    groups = tuple(told.get("group-by", ()))
+    groups = _groups(told.get("group-by"), where)
     for name in (*groups, *([field] if field else [])):
         _known(name, where)
     detection = dict(flows["detection"])
@@ -216,14 +224,14 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
     try:
         filtered = Filter(detection | {"condition": condition})
     except ConfigError as error:
-        raise where.error(str(error)) from error
+        raise above.error(str(error)) from error
     return Rule(
         id=str(counted["id"]),
         title=str(counted["title"]),
         level=str(counted["level"]),
         description=" ".join(str(counted["description"]).split()),
-        false_positives=tuple(counted.get("falsepositives", ())),
-        tags=tuple(counted.get("tags", ())),
+        false_positives=tuple(counted.get("falsepositives") or ()),
+        tags=tuple(counted.get("tags") or ()),
         filter=filtered,
         kind=told["type"],
         field=field,
@@ -234,6 +242,29 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
         dashboard=counted["dashboard"],
         **_baseline(counted.get("baseline"), where),
     )
+
+
+def _sigma(kind: Any, document: Mapping[str, Any], where: _Place) -> Any:
+    """What pySigma makes of a document. It doesn't look whether texts are texts."""
+    from sigma.exceptions import SigmaError
+
+    for key in _TEXTS:
+        if key in document and not isinstance(document[key], str):
+            raise where.error(f"{key} must be a text", f"{key}:")
+    try:
+        return kind.from_dict(dict(document))
+    except SigmaError as error:
+        hints = [f"{key}:" for word, key in _SAID.items() if word in str(error)]
+        raise where.error(str(error), *hints) from error
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise where.error(f"is no rule of Sigma: a value is of the wrong type ({error})") from error
+
+
+def _groups(told: Any, where: _Place) -> tuple[str, ...]:
+    groups = told or ()
+    if not isinstance(groups, list | tuple) or not all(isinstance(one, str) for one in groups):
+        raise where.error("group-by must be a list of fields", "group-by:")
+    return tuple(groups)
 
 
 def _baseline(told: Any, where: _Place) -> dict[str, str]:
@@ -260,6 +291,8 @@ def _condition(told: Mapping[str, Any], where: _Place) -> tuple[str, int, str | 
         raise where.error(f"{operator} is none of gt, gte, lt, lte", operator)
     if type(count) is not int:
         raise where.error(f"the threshold {count!r} is no whole number", f"{operator}:")
+    if field is not None and not isinstance(field, str):
+        raise where.error(f"field {field!r} is no name of a field", "condition:")
     if (field is None) != (told["type"] == "event_count"):
         raise where.error(f"{told['type']} {'takes no' if field else 'needs a'} field", "condition:")
     return _COMPARE[operator.upper()], count, field
