@@ -37,13 +37,12 @@ _INDEX = f"logs-{DATASET}-*"
 _TYPES = ("event_count", "value_count", "value_sum")
 _COMPARE = {"GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
 _UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
+_DASHBOARDS = ("overview", "security-groups", "traffic", "threats", "health")
+_ES_AGG = {"event_count": "count", "value_sum": "sum"}
 _TEXTS = ("title", "id", "name", "status", "level", "description", "dashboard")
 
 #: Of which key pySigma speaks.
 _SAID = {"identifier": "id", "Sigma tag": "tags", "Timespan": "timespan", "Rule reference": "rules"}
-
-_DASHBOARDS = ("overview", "security-groups", "traffic", "threats", "health")
-_ES_AGG = {"event_count": "count", "value_sum": "sum"}
 
 
 @dataclass(frozen=True, slots=True)
