@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from vpcflow.errors import ConfigError
+from vpcflow.places import Place
+from vpcflow.query.fields import kind
 from vpcflow.query.model import Query
 
 __all__ = ["CHARTS", "COLUMNS", "COUNTS", "LABELS", "Dashboard", "Panel", "Search", "load"]
@@ -80,92 +82,125 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """One dashboard; its name is that of its file."""
+    """One dashboard; its name is that of its file.
+
+    Attributes:
+        where: the file, for messages.
+    """
 
     name: str
     title: str
     description: str
     panels: tuple[Panel, ...]
-    search: Search | None = None
+    search: Search | None
+    where: Place = field(repr=False, compare=False)
+
+    def place_of(self, number: int) -> Place:
+        """Where a panel stands in the file, the first is 0."""
+        return _place(self.where, number, self.panels[number].title)
 
 
 def load(path: Path) -> Dashboard:
     """A dashboard from its file.
 
     Raises:
-        ConfigError: what is in the file means nothing; the message says where.
+        ConfigError: what is in the file means nothing; the message says file, line and why.
     """
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+        text = path.read_text(encoding="utf-8")
+        content, node = yaml.safe_load(text), yaml.compose(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    where = str(path)
+    where = Place(path, text, node)
     _known(content, ("title", "description", "panels"), ("search",), where)
     if not isinstance(content["panels"], list) or not content["panels"]:
-        raise ConfigError(f"{where}: panels must be a list with one at least")
-    panels = tuple(_panel(one, f"{where}: panel {number}") for number, one in enumerate(content["panels"], 1))
-    search = _search(content["search"], f"{where}: search") if "search" in content else None
-    _check_places(panels, where)
-    return Dashboard(path.stem, content["title"], content["description"], panels, search)
+        raise where.within("panels").error("panels must be a list with one at least")
+    panels = tuple(_panel(one, _place(where, number)) for number, one in enumerate(content["panels"]))
+    search = _search(content["search"], where.within("search", "search")) if "search" in content else None
+    title, description = (_text(content, key, where) for key in ("title", "description"))
+    board = Dashboard(path.stem, title, description, panels, search, where)
+    _check_places(board)
+    return board
 
 
-def _panel(content: Any, where: str) -> Panel:
+def _place(where: Place, number: int, title: str = "") -> Place:
+    return where.within("panels").within(number, f"panel {title}" if title else "")
+
+
+def _panel(content: Any, where: Place) -> Panel:
+    if isinstance(content, Mapping) and "title" in content:
+        where = replace(where, name=f"panel {content['title']}")
     _known(content, ("title", "type", "counts", "place"), ("query", "compare", "about", "open"), where)
-    where = f"{where} ({content['title']})"
     for key, allowed in (("type", _TYPES), ("counts", tuple(COUNTS)), ("compare", (None, *_COMPARE))):
         if content.get(key) not in allowed:
-            raise ConfigError(
-                f"{where}: {key} {content.get(key)!r} is none of {', '.join(map(str, allowed))}"
+            raise where.within(key).error(
+                f"{key} {content.get(key)!r} is none of {', '.join(map(str, allowed))}"
             )
     place = content["place"]
     if not (
         isinstance(place, list) and len(place) == 4 and all(type(one) is int and one >= 0 for one in place)
     ):
-        raise ConfigError(f"{where}: place must be [x, y, width, height]")
+        raise where.within("place").error("place must be [x, y, width, height]")
     if place[0] + place[2] > COLUMNS or not place[2] or not place[3]:
-        raise ConfigError(f"{where}: place must have a size, and end at column {COLUMNS}")
+        raise where.within("place").error(f"place must have a size, and end at column {COLUMNS}")
     charts = content["type"] in CHARTS
     if charts != ("query" in content):
-        raise ConfigError(f"{where}: a {content['type']} {'needs' if charts else 'takes no'} query")
-    query = _query(content["query"], where) if charts else None
-    return Panel(
-        **{**content, "place": tuple(place), "query": query, "about": content.get("about", "").strip()}
-    )
+        raise where.error(f"a {content['type']} {'needs a' if charts else 'takes no'} query", "query", "type")
+    query = _query(content["query"], where.within("query")) if charts else None
+    texts = {key: _text(content, key, where) for key in ("title", "about", "open") if key in content}
+    return Panel(**{**content, **texts, "place": tuple(place), "query": query})
 
 
-def _search(content: Any, where: str) -> Search:
+def _search(content: Any, where: Place) -> Search:
     _known(content, ("id", "title", "query", "columns"), (), where)
-    query = _query({"metrics": [{"count": "flows"}], **content["query"]}, where)
-    return Search(content["id"], content["title"], query, tuple(content["columns"]))
+    if not isinstance(content["query"], Mapping):
+        raise where.within("query").error("query must have keys and values")
+    query = _query({"metrics": [{"count": "flows"}], **content["query"]}, where.within("query"))
+    columns = content["columns"]
+    if not isinstance(columns, list) or not columns:
+        raise where.within("columns").error("columns must be a list of fields")
+    for number, name in enumerate(columns):
+        try:
+            kind(str(name))
+        except ConfigError as error:
+            raise where.within("columns").within(number).error(str(error)) from error
+    return Search(_text(content, "id", where), _text(content, "title", where), query, tuple(columns))
 
 
-def _query(content: Any, where: str) -> Query:
+def _query(content: Any, where: Place) -> Query:
     try:
         return Query.parse(content)
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
+        raise where.error(str(error)) from error
 
 
-def _known(content: Any, required: tuple[str, ...], optional: tuple[str, ...], where: str) -> None:
+def _text(content: Mapping[str, Any], key: str, where: Place) -> str:
+    value = content[key]
+    if not isinstance(value, str) or not value:
+        raise where.within(key).error(f"{key} must be a text")
+    return value.strip()
+
+
+def _known(content: Any, required: tuple[str, ...], optional: tuple[str, ...], where: Place) -> None:
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{where}: must have keys and values")
-    for key in required:
-        if key not in content:
-            raise ConfigError(f"{where}: {key} is missing")
+        raise where.error("must have keys and values")
     for key in content:
         if key not in (*required, *optional):
-            raise ConfigError(f"{where}: {key} is none of {', '.join((*required, *optional))}")
+            raise where.within(key).error(f"{key} is none of {', '.join((*required, *optional))}")
+    for key in required:
+        if key not in content:
+            raise where.error(f"{key} is missing")
 
 
-def _check_places(panels: tuple[Panel, ...], where: str) -> None:
+def _check_places(board: Dashboard) -> None:
     taken: dict[tuple[int, int], str] = {}
-    for panel in panels:
+    for number, panel in enumerate(board.panels):
         x, y, width, height = panel.place
         for cell in ((column, row) for column in range(x, x + width) for row in range(y, y + height)):
             if cell in taken:
-                raise ConfigError(f"{where}: {panel.title} lies on {taken[cell]}")
+                raise board.place_of(number).within("place").error(f"lies on {taken[cell]}")
             taken[cell] = panel.title

@@ -18,7 +18,8 @@ from vpcflow.query.model import Group, Having, Metric, Period, Query
 
 __all__ = ["PRECISION", "Answer", "Engine", "Step", "answer", "seconds"]
 
-#: The most that Elasticsearch takes: up to as many different values are counted exactly.
+#: The most that Elasticsearch takes: up to as many different values are counted, above that estimated. Hashes
+#: of two may be the same: 20,000 ports are 19,999 there.
 PRECISION = 40_000
 
 #: As many buckets as ``auto`` gives at most.

@@ -17,7 +17,7 @@ from vpcflow.query.fields import kind
 if TYPE_CHECKING:
     from vpcflow.query.model import Group, Metric, Query
 
-__all__ = ["Layer", "histogram", "layer"]
+__all__ = ["Layer", "layer"]
 
 #: The period before the one that is shown, as long as that.
 PREVIOUS = "previous"
@@ -69,7 +69,7 @@ def layer(query: Query, *, compare: str | None = None) -> Layer:
             made.before.append(_metric(made, f"before-{number}", metric, PREVIOUS))
     if query.bucket is not None:
         made.time = "time"
-        made.columns["time"] = histogram(query.bucket)
+        made.columns["time"] = _histogram(query.bucket)
     by, down = _order(query, made, compare)
     flat = [one for one in query.group_by if one.limit is None]
     nested = [one for one in query.group_by if one.limit is not None]
@@ -160,7 +160,7 @@ def _share(made: Layer, name: str, metric: Metric, label: str, shift: str | None
     }
 
 
-def histogram(bucket: str) -> dict[str, Any]:
+def _histogram(bucket: str) -> dict[str, Any]:
     """The column of times."""
     return {
         "label": "@timestamp",
