@@ -130,13 +130,27 @@ class Kibana:
                 403, f"API [{path}] is unauthorized for user, this action is granted by other privileges"
             )
 
+    def _forget(self, space) -> None:
+        """A space takes along all that is saved in it, rules and connectors too."""
+        self.spaces.remove(space)
+        self.objects.stored.pop(space, None)
+        for kept in (self.alerting.rules, self.alerting.connectors):
+            for name in [name for name, one in kept.items() if one["space"] == space]:
+                del kept[name]
+
     def _route(self, call: Call):
         path = call.path
         if path == "/api/status" and call.method == "GET":
             return 200, _status(self)
+        if (call.method, path) == ("POST", "/api/spaces/space"):
+            self.spaces.add(json.loads(call.body)["id"])
+            return 200, json.loads(call.body)
         if found := re.fullmatch(r"/api/spaces/space/([^/]+)", path):
             if found[1] not in self.spaces:
                 raise RefusalError(404, "Not Found")
+            if call.method == "DELETE":
+                self._forget(found[1])
+                return 204, None
             return 200, {"id": found[1], "name": found[1], "disabledFeatures": []}
         for part in (self.objects, self.alerting):
             if (answer := part.route(call)) is not None:

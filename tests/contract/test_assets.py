@@ -26,7 +26,10 @@ PANELS = [
     for one in DASHBOARDS
     for panel in json.loads(one["attributes"]["panelsJSON"])
 ]
-LENS = [param for param in PANELS if param.values[1]["type"] == "lens"]
+LENS = [
+    param for param in PANELS if param.values[1]["type"] == "lens" and "Lag" not in param.values[1]["title"]
+]
+LAG = next(param.values for param in PANELS if param.values[1].get("title", "").startswith("Lag"))
 
 #: The newest that Kibana 8.11 knows.
 FLOOR = {"dashboard": (8, 9, 0), "index-pattern": (8, 0, 0), "search": (8, 0, 0), "tag": (8, 0, 0)}
@@ -47,7 +50,6 @@ PARAMS = {
     "count": {"emptyAsNull", "format"},
     "sum": {"emptyAsNull", "format"},
     "unique_count": {"emptyAsNull", "format"},
-    "percentile": {"percentile"},
     "formula": {"formula", "isFormulaBroken", "format"},
     "math": {"tinymathAst"},
 }  # fmt: skip
@@ -84,6 +86,48 @@ def test_the_file_is_what_the_dashboards_make():
 def test_the_five_dashboards():
     names = [one["id"].removeprefix("vpcflow-") for one in DASHBOARDS]
     assert names == ["overview", "security-groups", "traffic", "threats", "health"]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("overview", "Flows, Bytes, Packets, Rejected, Accepted and rejected flows, Bytes by direction, "
+         "Bytes by country of the destination, Protocols by bytes, Top sources, Top destinations, Top ports, "
+         "Top interfaces"),
+        ("security-groups", "Rejected flows by interface, Subnets, Ports, Peers, Internal hosts that are refused, "
+         "Refused answers to accepted requests, Reasons of rejects, Rejected flows"),
+        ("traffic", "Talker pairs, Bytes by interface, Instances, VPCs by bytes, Availability zones from and to, "
+         "Bytes through NAT gateways, Transit gateway attachments, AWS services by bytes, Paths out of the VPC"),
+        ("threats", "Port scans, Sweeps, SSH and RDP by source, Countries now and in the period before, Big egress, "
+         "Threat-list hits"),
+        ("health", "Intervals without traffic, Intervals that AWS skipped, Unreadable lines, Lag, "
+         "Interfaces that went quiet"),
+    ],
+)  # fmt: skip
+def test_what_each_dashboard_shows(name, asked):
+    (one,) = (one for one in DASHBOARDS if one["id"] == f"vpcflow-{name}")
+    titles = [
+        panel.get("title", "").replace(",", "") for panel in json.loads(one["attributes"]["panelsJSON"])
+    ]
+    for title in asked.split(", "):
+        assert any(shown.startswith(title) for shown in titles), title
+
+
+def test_numbers_of_the_overview_stand_beside_those_of_the_period_before():
+    panels = json.loads(DASHBOARDS[0]["attributes"]["panelsJSON"])
+    for title in ("Flows", "Bytes", "Packets", "Rejected"):
+        panel = next(one for one in panels if one.get("title") == f"{title} (all interfaces)")
+        state = panel["embeddableConfig"]["attributes"]["state"]["visualization"]
+        assert state["secondaryMetricAccessor"] == "before-0"
+
+
+def test_every_dashboard_has_the_controls_and_leads_to_the_others():
+    for one in DASHBOARDS:
+        controls = json.loads(one["attributes"]["controlGroupInput"]["panelsJSON"]).values()
+        titles = [control["explicitInput"]["title"] for control in controls]
+        assert titles == ["Account", "VPC", "Interface", "Action", "Direction"]
+        links = json.loads(one["attributes"]["panelsJSON"])[0]["embeddableConfig"]["attributes"]["links"]
+        assert len(links) == 5
 
 
 @pytest.mark.parametrize("one", OBJECTS, ids=lambda one: one["id"])
@@ -155,7 +199,8 @@ def resolved(panel, config):
 
 
 def layers(attributes):
-    return attributes["state"]["datasourceStates"]["formBased"]["layers"]
+    (source,) = attributes["state"]["datasourceStates"].values()
+    return source["layers"]
 
 
 @pytest.mark.parametrize("one", DASHBOARDS, ids=lambda one: one["id"])
@@ -247,6 +292,24 @@ def test_formulas_are_what_their_columns_say(one, panel):
             assert whole.get("timeShift") == part.get("timeShift")
 
 
+def test_the_panel_in_esql_shows_columns_of_its_query():
+    """Its keys are those that 8.11 keeps (`allColumns` too) and that 9.2's builder writes."""
+    _, panel = LAG
+    attributes = panel["embeddableConfig"]["attributes"]
+    state = attributes["state"]
+    assert state.keys() == STATE
+    ((name, layer),) = layers(attributes).items()
+    assert layer.keys() == {"index", "query", "columns", "allColumns", "timeField"}
+    assert layer["columns"] == layer["allColumns"]
+    assert [to["id"] for to in attributes["references"]] == [layer["index"]]
+    assert state["query"] == layer["query"]
+    (shown,) = state["visualization"]["layers"]
+    assert shown["layerId"] == name
+    assert {column["columnId"] for column in layer["columns"]} == set(accessors({"layers": [shown]}))
+    for column in layer["columns"]:
+        assert column["fieldName"] in layer["query"]["esql"]
+
+
 def used(panel):
     """The fields of a panel: of its columns and of its filters."""
     attributes = panel["embeddableConfig"]["attributes"]
@@ -262,11 +325,11 @@ def used(panel):
 
 @pytest.mark.parametrize(("one", "panel"), LENS)
 def test_fields_are_mapped_and_what_they_need_is_said(one, panel):
-    known = fields().keys() | {"___records___", "vpcflow.lag", None}
+    known = fields().keys() | {"___records___", None}
     attributes = panel["embeddableConfig"]["attributes"]
     for name in used(panel):
         assert name in known, name
-        if name in (None, "___records___", "vpcflow.lag"):
+        if name in (None, "___records___"):
             continue
         if (words := need(name)) is not None:
             assert words in attributes["description"]
@@ -276,7 +339,7 @@ def test_fields_are_mapped_and_what_they_need_is_said(one, panel):
             assert words in notes
 
 
-@pytest.mark.parametrize(("one", "panel"), LENS)
+@pytest.mark.parametrize(("one", "panel"), [*LENS, LAG])
 def test_a_panel_says_what_it_counts(one, panel):
     title, description = panel["title"], panel["embeddableConfig"]["attributes"]["description"]
     assert title.endswith(("(all interfaces)", "(by interface)"))
@@ -291,38 +354,109 @@ def test_fields_of_the_saved_search_and_the_controls():
         assert {control["explicitInput"]["fieldName"] for control in controls.values()} <= fields().keys()
 
 
-@pytest.mark.parametrize("text", ["panels: []", "title: [", "title: a\ndescription: b\npanels: [{}]"])
-def test_a_dashboard_that_means_nothing_is_refused_with_its_place(tmp_path, text):
-    from vpcflow.errors import ConfigError
+BOARD = """\
+title: Mine
+description: What is mine.
+panels:
+  - title: Flows
+    type: metric
+    counts: all
+    place: [0, 0, 12, 6]
+    query:
+      metrics: [{count: flows}]
+  - title: Top sources
+    type: table
+    counts: all
+    open: mine
+    place: [12, 0, 12, 6]
+    query:
+      filter:
+        aws.vpcflow.action: REJECT
+        source.port|lt: 1024
+      group_by: [source.ip]
+      metrics:
+        - {sum: network.bytes, as: bytes}
+        - {count: flows}
+      order_by: -bytes
+  - title: Rejected
+    type: search
+    counts: all
+    place: [24, 0, 12, 6]
+search:
+  id: mine-rejected
+  title: Rejected
+  query:
+    filter: {aws.vpcflow.action: REJECT}
+  columns:
+    - source.ip
+    - destination.ip
+"""
 
-    (tmp_path / "dashboards").mkdir()
-    (tmp_path / "dashboards" / "mine.yml").write_text(text)
-    with pytest.raises(ConfigError, match=r"mine\.yml"):
-        ndjson(tmp_path)
+
+def built(folder, text):
+    (folder / "dashboards").mkdir(exist_ok=True)
+    (folder / "dashboards" / "mine.yml").write_text(text)
+    return ndjson(folder)
+
+
+def test_a_dashboard_of_ones_own(tmp_path):
+    assert '"id":"vpcflow-mine"' in built(tmp_path, BOARD)
+
+
+def test_a_field_that_no_flow_log_has_is_said_in_words(tmp_path):
+    mine = BOARD.replace("group_by: [source.ip]", "group_by: [labels.team, source.domain]")
+    made = built(tmp_path, mine)
+    assert "labels, which vpcflow index adds from an inventory" in made
+    assert "source.domain, which no flow log has" in made
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("old", "new", "line", "why"),
     [
-        ({"type": "pie"}, "type 'pie' is none of metric"),
-        ({"counts": "flows"}, "counts 'flows' is none of all, interface"),
-        ({"place": [40, 0, 12, 6]}, "end at column 48"),
-        ({"place": [0, 0, 12]}, "place must be"),
-        ({"opens": "traffic"}, "opens is none of title"),
-        ({"open": "nowhere"}, "nowhere is no dashboard"),
-        ({"type": "donut"}, "wants no bucket, 1 in group_by"),
-        ({"query": {"metrics": [{"sum": "source.byte"}]}}, "source.byte"),
+        ("title: Mine", "titel: Mine", 1, "titel is none of title, description, panels"),
+        ("title: Mine", "title: [Mine]", 1, "title must be a text"),
+        ("type: table", "type: pie", 11, "panel Top sources: type 'pie' is none of metric"),
+        ("type: table", "type: metric", 19, "wants no bucket, 0 in group_by"),
+        ("    open: mine", "    opens: mine", 13, "opens is none of title"),
+        ("open: mine", "open: nowhere", 13, "open nowhere is no dashboard; there are mine"),
+        ("    place: [12, 0, 12, 6]", "    place: [40, 0, 12, 6]", 14, "end at column 48"),
+        ("    place: [12, 0, 12, 6]", "    place: [12, 0, 12]", 14, "place must be [x, y"),
+        ("    place: [12, 0, 12, 6]", "    place: [11, 0, 12, 6]", 14, "panel Top sources: lies on Flows"),
+        ("    place: [12, 0, 12, 6]\n", "", 10, "panel Top sources: place is missing"),
+        ("source.port|lt", "source.prot|lt", 18, "there is no field source.prot; did you mean source.port"),
+        ("source.port|lt", "source.port|below", 18, "below"),
+        ("source.port|lt: 1024", "source.ip|lt: 1024", 18, "source.ip is no number"),
+        ("lt: 1024", "lt: many", 18, "many"),
+        ("[source.ip]", "[source.pi]", 19, "there is no field source.pi"),
+        ("sum: network.bytes", "sum: network.transport", 21, "sum of network.transport: it is no number"),
+        ("order_by: -bytes", "order_by: -size", 23, "order_by '-size' is none of bytes, flows"),
+        ("      order_by: -bytes", "      sort_by: -bytes", 23, "the query has no sort_by"),
+        ("type: search\n", "type: search\n    query: {}\n", 26, "a search takes no query"),
+        ("    - destination.ip", "    - destination.pi", 35, "there is no field destination.pi"),
+        ("{aws.vpcflow.action: REJECT}", "REJECT", 32, "the filter"),
     ],
 )
-def test_a_panel_that_means_nothing(tmp_path, change, why):
-    import yaml
-
+def test_a_dashboard_that_means_nothing_is_refused_with_file_and_line(tmp_path, old, new, line, why):
     from vpcflow.errors import ConfigError
 
-    panel = {"title": "T", "type": "metric", "counts": "all", "place": [0, 0, 12, 6]}
-    panel |= {"query": {"metrics": [{"count": "flows"}]}}
-    board = {"title": "A", "description": "B", "panels": [panel | change]}
-    (tmp_path / "dashboards").mkdir()
-    (tmp_path / "dashboards" / "mine.yml").write_text(yaml.safe_dump(board))
-    with pytest.raises(ConfigError, match=re.escape(why)):
-        ndjson(tmp_path)
+    with pytest.raises(ConfigError, match=re.escape(why)) as error:
+        built(tmp_path, BOARD.replace(old, new, 1))
+    assert str(error.value).startswith(f"{tmp_path}/dashboards/mine.yml, line {line}: "), error.value
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("panels: []", "title is missing"),
+        ("title: [", "line 1"),
+        ("", "must have keys and values"),
+        ("title: a\ndescription: b\npanels: [{}]", "line 3: title is missing"),
+        ("title: a\ndescription: b\npanels: []", "line 3: panels must be a list"),
+    ],
+)
+def test_a_file_that_is_no_dashboard(tmp_path, text, why):
+    from vpcflow.errors import ConfigError
+
+    with pytest.raises(ConfigError, match=re.escape(why)) as error:
+        built(tmp_path, text)
+    assert str(error.value).startswith(f"{tmp_path}/dashboards/mine.yml")

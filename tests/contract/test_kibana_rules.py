@@ -30,6 +30,7 @@ class Watch:
     value: str = "flows"
     dashboard: str = "threats"
     countable: bool = True
+    quiet: int = 3600
 
     @property
     def window(self):
@@ -148,6 +149,29 @@ def test_an_owner_without_an_address_is_told_by_the_other_connectors(trial):
     assert [action["connector_type_id"] for action in actions] == [".server-log", ".index"]
 
 
+def test_chat_and_webhooks_are_told_the_same_as_mail(trial):
+    secret = {"KIBANA_CONNECTOR_CHAT_WEBHOOK_URL": "https://chat.example.com/1"}
+    tables = {
+        "mail": MAIL,
+        "chat": {"type": "slack"},
+        "hook": {"type": "webhook", "url": "https://hooks.example.com/vpcflow"},
+    }
+    made = connectors.parse(tables, "vpcflow.toml", secret)
+    kibana = connect(trial.url, environ={"KIBANA_API_KEY": KEY})
+    sections = prepare(kibana, Wishes(("connectors", "rules"), connectors=made, alerts=(Watch(),), owners=()))
+    apply(kibana, sections)
+    kibana.close()
+    told = {one["connector_type_id"]: one["params"] for one in stored(trial)["SSH refused often"]["actions"]}
+    assert told.keys() == {".email", ".slack", ".webhook", ".index", ".server-log"}
+    text = told[".email"]["message"]
+    assert told[".slack"]["message"] == f"[medium] {{{{rule.name}}}}\n{text}"
+    assert json.loads(told[".webhook"]["body"]) == {
+        "title": "{{rule.name}}",
+        "level": "medium",
+        "text": text,
+    }
+
+
 def test_an_owner_that_is_gone_takes_their_rules_along(trial):
     bring(trial, Watch(), owners=(SHOP, LAB))
     made, _ = bring(trial, Watch(), owners=(SHOP,))
@@ -192,13 +216,15 @@ def test_before_esql_a_message_is_about_one_group():
     assert "@timestamp {{_source.@timestamp}}, source.ip {{_source.source.ip}}" in mail["message"]
 
 
-def test_every_action_waits_between_two_messages(trial):
-    bring(trial, Watch())
+@pytest.mark.parametrize(("quiet", "throttle"), [(3600, "1h"), (86400, "1d"), (60, "10m")])
+def test_every_action_waits_between_two_messages(trial, quiet, throttle):
+    """As long as the rule's throttle says; but Kibana takes none that is shorter than the time between runs."""
+    bring(trial, Watch(quiet=quiet))
     for action in stored(trial)["SSH refused often"]["actions"]:
         assert action["frequency"] == {
             "summary": False,
             "notify_when": "onThrottleInterval",
-            "throttle": "1h",
+            "throttle": throttle,
         }
 
 

@@ -27,7 +27,8 @@ def test_a_second_run_leaves_all_as_it_is_and_removal_leaves_nothing(target):
     removed = target.setup("--remove")
     assert removed.table.keys() == first.table.keys()
     assert words(removed) == {"removed"}
-    assert target.setup("--remove").table == {}
+    again = target.setup("--remove")
+    assert (again.table, again.out) == ({}, "Nothing of vpcflow is there\n")
     assert words(target.setup("--dry-run")) == {"would be created"}
 
 
@@ -60,6 +61,38 @@ def test_links_between_dashboards_hold_in_any_space(target):
     assert len(targets) == 5
     if target.space != "default":
         assert all(one["id"].endswith(f"-{target.space}") for one in references)
+
+
+def test_what_somebody_edits_is_said_and_kept_with_keep_edits(target):
+    """A dashboard that is saved under another title, and a rule that runs less often."""
+    target.setup()
+    kibana = target.look()
+    name = OVERVIEW if target.space == "default" else f"{OVERVIEW}-{target.space}"
+    body = {"objects": [{"type": "dashboard", "id": name}], "excludeExportDetails": True}
+    board = kibana.call("POST", "/api/saved_objects/_export", json=body).body
+    board = json.loads(board) if isinstance(board, str) else board
+    board["attributes"]["title"] = "Ours"
+    content = json.dumps(board).encode()
+    kibana.call(
+        "POST", "/api/saved_objects/_import", query={"overwrite": "true"}, upload=("ours.ndjson", content)
+    )
+    rules = kibana.call("GET", "/api/alerting/rules/_find", query={"per_page": 100}).body["data"]
+    rule = next(one for one in rules if one["name"] == "Many rejects at one interface")
+    sent = ("name", "tags", "schedule", "params", "actions")
+    edited = {key: rule[key] for key in sent} | {"schedule": {"interval": "30m"}}
+    for action in edited["actions"]:
+        action.pop("connector_type_id", None)
+    kibana.call("PUT", f"/api/alerting/rule/{rule['id']}", json=edited)
+    kibana.close()
+
+    kept = target.setup("--keep-edits", "--dry-run")
+    assert kept.table["dashboard", DASHBOARDS[0]] == "left as it is (edited in Kibana since)"
+    assert kept.table["rule", rule["name"]] == "left as it is (edited in Kibana since)"
+    run = target.setup()
+    for what in ("dashboard VPC flows, overview", "rule Many rejects at one interface"):
+        assert f"Warning: {what} was edited in Kibana since: it is overwritten; --keep-edits" in run.err
+    assert words(target.setup()) == {"left as it is"}
+    target.setup("--remove")
 
 
 def test_two_spaces_of_one_kibana(kibana):
@@ -284,6 +317,45 @@ def test_a_certificate_of_an_own_authority(tmp_path):
     assert "KIBANA_CA" in untrusted.err
 
 
+# A rule of one's own.
+
+
+@pytest.fixture
+def own_rule(tmp_path, monkeypatch):
+    """Puts one in the place of those that ship, made of one of them."""
+    from vpcflow.kibana import assets
+
+    shipped = (assets.folder() / "rules" / "port-scan.yml").read_text()
+    (tmp_path / "rules").mkdir()
+    monkeypatch.setattr(assets, "folder", lambda: tmp_path)
+
+    def write(changed):
+        path = tmp_path / "rules" / "mine.yml"
+        path.write_text(changed(shipped))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "why"),
+    [
+        (("port|lt:", "prot|lt:"), 8, "there is no field destination.prot; did you mean destination.port"),
+        (("port|lt:", "port|under:"), 8, "under"),
+        (("gte: 50,", "gte: many,"), 27, "'many' is no valid Sigma correlation condition count"),
+        (("gte: 50,", "gte: '50',"), 27, "the threshold '50' is no whole number"),
+        (("[source.ip, destination.ip]", "[source.pi]"), 25, "there is no field source.pi"),
+        (("dashboard: threats", "dashboard: mine"), 21, "dashboard mine is none of overview"),
+    ],
+)
+def test_a_rule_that_means_nothing_is_refused_before_anything_is_sent(kibana, own_rule, change, line, why):
+    path = own_rule(lambda shipped: shipped.replace(*change))
+    run = setup(kibana.url, code=2)
+    assert f"{path}, line {line}: " in run.err
+    assert why in run.err
+    assert kibana.calls == []
+
+
 # Wrong usage.
 
 
@@ -292,7 +364,7 @@ def test_a_certificate_of_an_own_authority(tmp_path):
     [
         (("--only", "roles"), "'roles' is none of templates, dashboards, connectors, rules"),
         (("--only", "templates"), "give --elasticsearch URL"),
-        (("--remove", "--only", "templates"), "templates are left"),
+        (("--remove", "--only", "templates"), "give --elasticsearch URL"),
     ],
 )
 def test_wrong_usage_of_kibana(kibana, args, why):

@@ -21,7 +21,8 @@ from unit.flowlogs import ACCEPT, HEADER, errors, write
 from unit.flowlogs import vpcflow as vpcflow_command
 from vpcflow import ConfigError, SinkError
 from vpcflow.elastic.client import connect
-from vpcflow.elastic.template import data_stream, put_template
+from vpcflow.elastic.setup import put_template
+from vpcflow.elastic.template import data_stream
 from vpcflow.sinks.elasticsearch import ElasticsearchSink
 from vpcflow.sources.base import Item
 

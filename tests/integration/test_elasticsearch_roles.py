@@ -105,6 +105,13 @@ def refused(call, *args, **arguments):
     return said.value.meta.status == 403
 
 
+def test_set_up_takes_away_what_it_made(run, admin):
+    run("vpcflow-setup", "setup", "--namespace", "gone")
+    run("vpcflow-setup", "setup", "--remove", "--namespace", "gone")
+    assert not admin.indices.exists_index_template(name="vpcflow-logs-gone")
+    assert not admin.cluster.exists_component_template(name="vpcflow-gone@settings")
+
+
 def test_what_is_printed(tmp_path):
     requests = printed(tmp_path)
     assert [(method, path) for method, path, _ in requests] == [

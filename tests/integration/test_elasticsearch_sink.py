@@ -11,7 +11,7 @@ import pytest
 
 import vpcflow
 from vpcflow import SinkError
-from vpcflow.elastic import template
+from vpcflow.elastic import setup, template
 from vpcflow.elastic.client import connect
 from vpcflow.sinks.elasticsearch import ElasticsearchSink
 from vpcflow.sources.base import Item
@@ -172,15 +172,15 @@ def test_an_empty_batch_is_no_request(open_sink, es, namespace):
 
 
 def test_the_template_is_put_once(es):
-    notes = template.put_template(es)
+    notes = setup.put_template(es)
     assert all("stands in" in note for note in notes)
     before = es.cluster.state(metric="metadata")["metadata"]
-    assert template.put_template(es) == notes
+    assert setup.put_template(es) == notes
     assert es.cluster.state(metric="metadata")["metadata"] == before
 
 
 def test_a_newer_template_is_left_alone_and_an_older_one_is_replaced(es):
-    template.put_template(es)
+    setup.put_template(es)
     wanted = es.indices.get_index_template(name=template.NAME)["index_templates"][0]["index_template"]
     other = {
         "name": template.NAME,
@@ -191,13 +191,13 @@ def test_a_newer_template_is_left_alone_and_an_older_one_is_replaced(es):
     }
     try:
         es.indices.put_index_template(**other, version=template.VERSION + 1)
-        (note,) = template.put_template(es)
+        (note,) = setup.put_template(es)
         assert "newer vpcflow" in note
         stored = es.indices.get_index_template(name=template.NAME)["index_templates"][0]["index_template"]
         assert stored["version"] == template.VERSION + 1
     finally:
         es.indices.put_index_template(**other, version=template.VERSION - 1)
-        template.put_template(es)
+        setup.put_template(es)
     assert es.indices.get_index_template(name=template.NAME)["index_templates"][0]["index_template"] == wanted
 
 

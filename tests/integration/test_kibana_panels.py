@@ -8,17 +8,22 @@ one group, the first stands for them: the tests' server has no `multi_terms`.
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
+import duckdb
 import pytest
 
+import samples
 import vpcflow
+from attacks import ATTACKER, HOST, LISTED, OTHER, SWEDEN, enrichers, flow, log, silence
 from vpcflow import demo
 from vpcflow.alerts.rules import load_all
+from vpcflow.dashboards import load
+from vpcflow.elastic import setup
 from vpcflow.elastic.template import data_stream
 from vpcflow.kibana.assets import folder, saved_objects
+from vpcflow.kibana.build.lens import LAG
 from vpcflow.kibana.build.needs import need
-from vpcflow.kibana.build.panels import load
 from vpcflow.query import dsl, esql
 from vpcflow.query import kql as kql_language
 
@@ -27,7 +32,7 @@ PANELS = [
     for one in saved_objects()
     if one["type"] == "dashboard"
     for panel in json.loads(one["attributes"]["panelsJSON"])
-    if panel["type"] == "lens"
+    if panel["type"] == "lens" and not panel["title"].startswith("Lag")
 ]
 
 #: What the day has none of, though every format could log it.
@@ -64,11 +69,9 @@ def metric(column):
     kind, field = column["operationType"], column["sourceField"]
     if kind == "count":
         found = {"value_count": {"field": "@timestamp"}}
-    elif kind == "percentile":
-        found = None  # on a runtime field
     else:
         found = {{"sum": "sum", "unique_count": "cardinality"}[kind]: {"field": field}}
-    if found is None or "filter" not in column:
+    if "filter" not in column:
         return found
     return {"filter": kql(column["filter"]["query"]), "aggs": {"value": found}}
 
@@ -80,8 +83,7 @@ def request(panel):
         column = found[name]
         if column["isBucketed"] or column["operationType"] in ("formula", "math") or "timeShift" in column:
             continue
-        if (one := metric(column)) is not None:
-            aggs[name] = one
+        aggs[name] = metric(column)
     for name in reversed(order):
         column = found[name]
         if not column["isBucketed"]:
@@ -106,7 +108,7 @@ def needed(panel):
     _, found, _ = columns(panel)
     names = {column.get("sourceField") for column in found.values()}
     names |= {name for column in found.values() for name in column["params"].get("secondaryFields", [])}
-    names -= {None, "___records___", "vpcflow.lag"}
+    names -= {None, "___records___"}
     description = panel["embeddableConfig"]["attributes"]["description"]
     return "Needs " in description or any(need(name) for name in names)
 
@@ -122,6 +124,59 @@ def test_a_panel_has_an_answer(es, stream, panel):
     order, found, _ = columns(panel)
     if found[order[0]]["isBucketed"]:
         assert answer["aggregations"][order[0]]["buckets"], title
+
+
+#: A flow log with every field that a panel asks for, and in it all that they ask about.
+RICH = (
+    f"{samples.V2} vpc-id subnet-id instance-id az-id flow-direction traffic-path pkt-dst-aws-service reject-reason "
+    "next-hop-interface-type next-hop-az-id tgw-attachment-id packets-lost-no-route packets-lost-blackhole"
+)
+HERE = "vpc-1 subnet-1 i-1 euw1-az1"
+THERE = "nat_gateway euw1-az2 tgw-1 1 2"
+
+
+def everything(end):
+    out, back = f"{HERE} egress 8 S3 -", f"{HERE} ingress - - -"
+    refused = f"{HERE} ingress - - BPA"
+    yield f"{flow(end, HOST, SWEDEN, 443, size=9000)} {out} {THERE}"
+    yield f"{flow(end, OTHER, HOST, 5432, action='REJECT')} {refused} - - - - -"
+    yield f"{flow(end, HOST, OTHER, 40000, from_port=443, action='REJECT')} {out} - - - - -"
+    yield f"{flow(end, ATTACKER, HOST, 22, action='REJECT')} {refused} - - - - -"
+    yield f"{flow(end, ATTACKER, HOST, 5432)} {back} - - - - -"
+    yield f"{flow(end, HOST, LISTED, 8443)} {out} - - - - -"
+    for status in ("NODATA", "SKIPDATA"):
+        yield f"{silence(end, status)} {HERE} - - - - - - - - -"
+    yield "not a record"
+
+
+@pytest.fixture(scope="module", params=["interface", "perimeter"])
+def rich(request, elasticsearch_url, es, tmp_path_factory):
+    """The same log in the two views of direction."""
+    folder = tmp_path_factory.mktemp("rich")
+    path = log(folder / "flow.log", RICH, list(everything(datetime(2026, 11, 23, 8, tzinfo=UTC))))
+    view = vpcflow.Direction(internal_networks=["private"] if request.param == "perimeter" else None)
+    namespace = f"rich{request.param}"
+    vpcflow.index(path, to=elasticsearch_url, namespace=namespace, direction=view, enrich=enrichers(folder))
+    es.indices.refresh(index=data_stream(namespace))
+    return request.param, data_stream(namespace)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_shows_something_of_a_log_that_has_everything(es, rich, panel):
+    view, index = rich
+    answer = es.search(index=index, **request(panel))
+    if panel["title"].startswith("Availability zones") and view == "perimeter":
+        assert answer["hits"]["total"]["value"] == 0  # as its description says
+        return
+    assert answer["hits"]["total"]["value"] > 0
+    order, found, _ = columns(panel)
+    if found[order[0]]["isBucketed"]:
+        assert answer["aggregations"][order[0]]["buckets"]
+    if panel["title"].startswith("Bytes by direction"):
+        keys = {bucket["key"] for bucket in answer["aggregations"]["group-0"]["buckets"]}
+        assert keys == ({"ingress", "egress"} if view == "interface" else {"inbound", "outbound", "internal"})
+    if panel["title"].startswith("Bytes through NAT gateways"):
+        assert answer["aggregations"]["metric-0"]["value"] == 9000
 
 
 def test_numbers_of_the_day(es, stream):
@@ -143,6 +198,38 @@ def test_numbers_of_the_day(es, stream):
     assert scan["key"] == "198.51.100.23"
     sources = asked("Big egress")["aggregations"]["group-0"]["buckets"]
     assert "203.0.113.200" in {pair["key"] for source in sources for pair in source["group-1"]["buckets"]}
+
+
+def test_the_lag_is_what_duckdb_makes_of_the_documents(es, namespace):
+    """As the panel asks, in ES|QL: records of two times, stored up to some hours after."""
+    setup.put_template(es)
+    lags = {0: [30, 40, 50, 700], 60: [20, 20, 3600], 130: []}  # seconds, by minutes of the hour
+    start = datetime(2026, 11, 23, 8, tzinfo=UTC)
+    lines = []
+    for minute, waits in lags.items():
+        for wait in waits or [0]:
+            end = start + timedelta(minutes=minute, seconds=wait % 7)
+            document = {"@timestamp": end.isoformat()}
+            if waits:
+                document["event"] = {"ingested": (end + timedelta(seconds=wait)).isoformat()}
+            lines += [json.dumps({"create": {}}), json.dumps(document)]
+    name = data_stream(namespace)
+    answer = es.bulk(operations=("\n".join(lines) + "\n").encode(), index=name, refresh=True)
+    assert not answer["errors"]
+    rows = es.esql.query(query=LAG.replace("logs-aws.vpcflow-*", name)).body
+    assert [column["name"] for column in rows["columns"]] == ["Median", "95th percentile", "period"]
+
+    hits = es.search(index=name, size=100)["hits"]["hits"]
+    documents = [json.dumps(hit["_source"]) for hit in hits]
+    sql = """SELECT quantile_cont(lag, 0.5), quantile_cont(lag, 0.95), period FROM (
+        SELECT epoch((d->>'$.event.ingested')::TIMESTAMPTZ) - epoch((d->>'$."@timestamp"')::TIMESTAMPTZ) AS lag,
+        time_bucket(INTERVAL 10 MINUTES, (d->>'$."@timestamp"')::TIMESTAMPTZ) AS period
+        FROM (SELECT unnest(?::VARCHAR[])::JSON AS d)) WHERE lag IS NOT NULL GROUP BY period ORDER BY period"""
+    expected = duckdb.execute(sql, [documents]).fetchall()
+    assert len(expected) == 2
+    for row, (median, high, period) in zip(rows["values"], expected, strict=True):
+        assert row[:2] == pytest.approx([median, high])
+        assert datetime.fromisoformat(row[2]) == period
 
 
 def filters():

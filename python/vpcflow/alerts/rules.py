@@ -5,9 +5,9 @@ The rule says which flows, the correlation how many of what, within which time, 
 Thresholds count within fixed pieces of time (one o'clock to two o'clock): a burst over the border of two
 pieces is seen when one of its parts is enough.
 
-Two things Sigma has no words for. A correlation with ``baseline: {look-back: 30d, change: new}`` is about
+Three things Sigma has no words for. A correlation with ``baseline: {look-back: 30d, change: new}`` is about
 groups that were first seen within the last `timespan`; with ``change: gone`` about those that were last seen
-before it.
+before it. ``throttle: 1h`` is for how long the same is not told again.
 
 https://sigmahq.io/sigma-specification/specification/sigma-correlation-rules-specification.html
 """
@@ -16,25 +16,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vpcflow.alerts.queries import to_query
 from vpcflow.elastic.template import DATASET
 from vpcflow.errors import ConfigError
-from vpcflow.query import dsl, esql, kql
+from vpcflow.places import Place as _Place
+from vpcflow.query import dsl, engine_esql, kql
+from vpcflow.query.answer import Step
 from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 
-__all__ = ["Rule", "load", "load_all"]
+__all__ = ["LATE", "Rule", "load", "load_all", "load_several"]
+
+#: Seconds after its end that a record can arrive: AWS delivers to S3 within 10 minutes, then it is read.
+LATE = 900
 
 _INDEX = f"logs-{DATASET}-*"
 _TYPES = ("event_count", "value_count", "value_sum")
 _COMPARE = {"GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
 _UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
+_SPAN = re.compile(r"[1-9]\d*[smhd]")
 _DASHBOARDS = ("overview", "security-groups", "traffic", "threats", "health")
 _ES_AGG = {"event_count": "count", "value_sum": "sum"}
+_TEXTS = ("title", "id", "name", "status", "level", "description", "dashboard")
+
+#: Of which key pySigma speaks.
+_SAID = {"identifier": "id", "Sigma tag": "tags", "Timespan": "timespan", "Rule reference": "rules"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,8 @@ class Rule:
         look_back: how far the rule looks back then, ``30d``.
         value: name of the number.
         dashboard: that shows it.
+        name: Sigma's, of the flows: ``port_scan``.
+        throttle: for how long the same is not told again, ``1h``.
     """
 
     id: str
@@ -75,6 +89,8 @@ class Rule:
     dashboard: str
     change: str | None = None
     look_back: str | None = None
+    name: str = ""
+    throttle: str = "1h"
 
     @property
     def timespan(self) -> int:
@@ -86,55 +102,38 @@ class Rule:
         """Seconds that the rule needs to see at once."""
         return _seconds(self.look_back or self.span)
 
+    @property
+    def quiet(self) -> int:
+        """Seconds for which the same is not told again."""
+        return _seconds(self.throttle)
+
     def esql(self, owner: str | None, *, rest: bool) -> str:
-        """Rows of ES|QL: the number, the piece of time, the groups; the largest first."""
-        wheres = [esql.compile_filter(self.filter)]
-        if owner is not None:
-            wheres.append(f"labels.owner == {esql.text(owner)}")
-        elif rest:
-            wheres.append("labels.owner IS NULL")
-        wheres += [f"{esql.name(one)} IS NOT NULL" for one in self.groups]
-        counted = esql.name(self.field or "*")
-        number = {
-            "event_count": "COUNT(*)",
-            "value_count": f"COUNT_DISTINCT({counted})",
-            "value_sum": f"SUM({counted})",
-        }[self.kind]
-        operator, count = self.threshold
-        unit = f"{self.span[:-1]} {_UNITS[self.span[-1]]}"
-        groups = [esql.name(one) for one in self.groups]
-        if self.change is None:
-            groups = [f"period = DATE_TRUNC({unit}, @timestamp)", *groups]
-            changed = []
-        elif self.change == "new":
-            number += ", period = MIN(@timestamp)"
-            changed = [f"WHERE period >= NOW() - {unit}"]
-        else:
-            number += ", period = MAX(@timestamp)"
-            changed = [f"WHERE period < NOW() - {unit}"]
-        commands = [
-            f"FROM {_INDEX}",
-            *(f"WHERE {where}" for where in wheres if where),
-            f"STATS {self.value} = {number} BY {', '.join(groups)}",
-            *changed,
-            f"WHERE {self.value} {operator} {count}",
-            f"SORT {self.value} DESC",
-        ]
-        return " | ".join(commands)
+        """Rows of ES|QL: groups, the piece of time, the number; the largest first.
+
+        About the time that whoever asks narrows it to; a change is as of the moment when it is asked.
+        """
+        now = datetime.now(UTC)
+        query, _ = to_query(self, now)
+        bucket = None if query.bucket is None else self.timespan
+        step = Step(self._flows(owner, rest=rest), None, self.groups, bucket, query.metrics, query.having)
+        names = {f"n{place}": metric.name for place, metric in enumerate(query.metrics)}
+        renamed = names | ({"bucket": "period"} if bucket else {})
+        return " | ".join(
+            [
+                engine_esql.compile_step(step, _INDEX, now=now),
+                "RENAME " + ", ".join(f"{old} AS {new}" for old, new in renamed.items()),
+                f"SORT {self.value} DESC",
+            ]
+        )
 
     def dsl(self, owner: str | None, *, rest: bool) -> dict[str, Any] | None:
         """Params of a rule on the query DSL: over the whole time that it looks back, in one piece."""
         if self.kind == "value_count" or self.change is not None:
             return None
-        query: dict[str, Any] = dsl.compile_filter(self.filter)
-        if owner is not None:
-            query = {"bool": {"filter": [query, {"term": {"labels.owner": owner}}]}}
-        elif rest:
-            query = {"bool": {"filter": [query], "must_not": [{"exists": {"field": "labels.owner"}}]}}
         operator, count = self.threshold
         params: dict[str, Any] = {
             "index": [_INDEX],
-            "esQuery": json.dumps({"query": query}),
+            "esQuery": json.dumps({"query": dsl.compile_filter(self._flows(owner, rest=rest))}),
             "threshold": [count],
             "thresholdComparator": operator,
             "aggType": _ES_AGG[self.kind],
@@ -148,9 +147,11 @@ class Rule:
 
     def kql(self, owner: str | None, *, rest: bool) -> str:
         """The filter alone, for a dashboard."""
-        own = "" if owner is None else kql.compile_filter(Filter({"labels.owner": owner}))
-        own = "not labels.owner: *" if rest else own
-        return " and ".join(f"({part})" for part in (kql.compile_filter(self.filter), own) if part)
+        return kql.compile_filter(self._flows(owner, rest=rest))
+
+    def _flows(self, owner: str | None, *, rest: bool) -> Filter:
+        """The flows of one owner, or those that nobody owns; without either, all."""
+        return self.filter.narrowed(["labels.owner"], [[owner]]) if owner or rest else self.filter
 
 
 def load_all(folder: Path) -> list[Rule]:
@@ -166,6 +167,20 @@ def load_all(folder: Path) -> list[Rule]:
     return rules
 
 
+def load_several(folders: Iterable[Path]) -> list[Rule]:
+    """The rules of several folders. One of a later folder takes the place of an earlier one of the same id.
+
+    Raises:
+        ConfigError: a folder isn't there, or one of the rules can't be used.
+    """
+    rules: dict[str, Rule] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: is no folder; give one with rules, *.yml")
+        rules |= {rule.id: rule for rule in load_all(folder)}
+    return list(rules.values())
+
+
 def load(path: Path) -> Rule:
     """A rule from its file.
 
@@ -179,11 +194,14 @@ def load(path: Path) -> Rule:
         raise ConfigError("alert rules need the package pysigma: pip install 'vpcflow[rules]'") from error
     try:
         content = path.read_text(encoding="utf-8")
-        documents = [one for one in yaml.safe_load_all(content) if one]
+        safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is
+        documents = [one for one in yaml.load_all(content, Loader=safe) if one]
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8: {error}") from error
     where = _Place(path, content)
     if len(documents) != 2 or not all(isinstance(one, Mapping) for one in documents):
         raise where.error("a file has two documents, a Sigma rule and the correlation that counts it")
@@ -198,34 +216,21 @@ def _seconds(span: str) -> int:
     return int(span[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[-1]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    path: Path
-    text: str
-
-    def error(self, why: str, *words: str) -> ConfigError:
-        """The error at the first line that has the words, or a word that the reason quotes."""
-        for word in (*words, *re.findall(r"[\w@.|-]{3,}", why)):
-            for number, line in enumerate(self.text.splitlines(), 1):
-                if word in line:
-                    return ConfigError(f"{self.path}, line {number}: {why}")
-        return ConfigError(f"{self.path}: {why}")
-
-
 def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -> Rule:
     from sigma.correlations import SigmaCorrelationRule
     from sigma.rule import SigmaRule
 
     if "detection" not in flows or "correlation" not in counted:
         raise where.error("the first document has a detection, the second a correlation")
-    SigmaRule.from_dict(dict(flows))
-    correlation = SigmaCorrelationRule.from_dict(dict(counted))
+    above, where = where.documents()
+    _sigma(SigmaRule, flows, above)
+    correlation = _sigma(SigmaCorrelationRule, counted, where)
     told = counted["correlation"]
     if correlation.timespan.spec[-1] not in _UNITS:
         raise where.error(f"timespan {told['timespan']} is not in s, m, h or d", "timespan:")
     if told["type"] not in _TYPES:
         raise where.error(f"type {told['type']} is none of {', '.join(_TYPES)}", "type:")
-    if told.get("rules") != [flows.get("name")]:
+    if not flows.get("name") or told.get("rules") != [flows["name"]]:
         raise where.error("rules must name the rule above", "rules:")
     for key in ("id", "level", "description", "dashboard"):
         if not counted.get(key):
@@ -235,10 +240,10 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
             f"dashboard {counted['dashboard']} is none of {', '.join(_DASHBOARDS)}", "dashboard:"
         )
     for key in ("falsepositives", "tags"):
-        if not all(isinstance(one, str) for one in counted.get(key, ())):
+        if not all(isinstance(one, str) for one in counted.get(key) or ()):
             raise where.error(f"{key} must be a list of texts; one with a colon stands in quotes", f"{key}:")
     operator, count, field = _condition(told, where)
-    groups = tuple(told.get("group-by", ()))
+    groups = _groups(told.get("group-by"), where)
     for name in (*groups, *([field] if field else [])):
         _known(name, where)
     detection = dict(flows["detection"])
@@ -246,14 +251,14 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
     try:
         filtered = Filter(detection | {"condition": condition})
     except ConfigError as error:
-        raise where.error(str(error)) from error
+        raise above.error(str(error)) from error
     return Rule(
         id=str(counted["id"]),
         title=str(counted["title"]),
         level=str(counted["level"]),
         description=" ".join(str(counted["description"]).split()),
-        false_positives=tuple(counted.get("falsepositives", ())),
-        tags=tuple(counted.get("tags", ())),
+        false_positives=tuple(counted.get("falsepositives") or ()),
+        tags=tuple(counted.get("tags") or ()),
         filter=filtered,
         kind=told["type"],
         field=field,
@@ -263,7 +268,32 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
         value={"event_count": "flows", "value_count": "different", "value_sum": "total"}[told["type"]],
         dashboard=counted["dashboard"],
         **_baseline(counted.get("baseline"), where),
+        name=str(flows["name"]),
+        throttle=_throttle(counted.get("throttle", "1h"), where),
     )
+
+
+def _sigma(kind: Any, document: Mapping[str, Any], where: _Place) -> Any:
+    """What pySigma makes of a document. It doesn't look whether texts are texts."""
+    from sigma.exceptions import SigmaError
+
+    for key in _TEXTS:
+        if key in document and not isinstance(document[key], str):
+            raise where.error(f"{key} must be a text", f"{key}:")
+    try:
+        return kind.from_dict(dict(document))
+    except SigmaError as error:
+        hints = [f"{key}:" for word, key in _SAID.items() if word in str(error)]
+        raise where.error(str(error), *hints) from error
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        raise where.error(f"is no rule of Sigma: a value is of the wrong type ({error})") from error
+
+
+def _groups(told: Any, where: _Place) -> tuple[str, ...]:
+    groups = told or ()
+    if not isinstance(groups, list | tuple) or not all(isinstance(one, str) for one in groups):
+        raise where.error("group-by must be a list of fields", "group-by:")
+    return tuple(groups)
 
 
 def _baseline(told: Any, where: _Place) -> dict[str, str]:
@@ -275,9 +305,15 @@ def _baseline(told: Any, where: _Place) -> dict[str, str]:
         )
     if told["change"] not in ("new", "gone"):
         raise where.error(f"change {told['change']} is none of new, gone", "baseline:")
-    if not re.fullmatch(r"[1-9]\d*[smhd]", str(told["look-back"])):
+    if not _SPAN.fullmatch(str(told["look-back"])):
         raise where.error(f"look-back {told['look-back']} is no time such as 30d", "baseline:")
     return {"change": told["change"], "look_back": told["look-back"]}
+
+
+def _throttle(told: Any, where: _Place) -> str:
+    if not _SPAN.fullmatch(str(told)):
+        raise where.error(f"throttle {told} is no time such as 1h", "throttle:")
+    return str(told)
 
 
 def _condition(told: Mapping[str, Any], where: _Place) -> tuple[str, int, str | None]:
@@ -290,6 +326,8 @@ def _condition(told: Mapping[str, Any], where: _Place) -> tuple[str, int, str | 
         raise where.error(f"{operator} is none of gt, gte, lt, lte", operator)
     if type(count) is not int:
         raise where.error(f"the threshold {count!r} is no whole number", f"{operator}:")
+    if field is not None and not isinstance(field, str):
+        raise where.error(f"field {field!r} is no name of a field", "condition:")
     if (field is None) != (told["type"] == "event_count"):
         raise where.error(f"{told['type']} {'takes no' if field else 'needs a'} field", "condition:")
     return _COMPARE[operator.upper()], count, field

@@ -96,7 +96,9 @@ def _kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     help="Kibana: leave alone what somebody has edited there since the last run.",
 )
 @click.option(
-    "--remove", is_flag=True, help="Kibana: take away what this command made there, and nothing else."
+    "--remove",
+    is_flag=True,
+    help="Take away what this command made, and nothing else: flows stay. --only and --namespace narrow it.",
 )
 @click.option(
     "--print-roles",
@@ -146,6 +148,7 @@ def setup(
       vpcflow setup --kibana https://host:5601 --space network --config vpcflow.toml
       vpcflow setup --kibana https://host:5601 --only dashboards --keep-edits
       vpcflow setup --kibana https://host:5601 --remove
+      vpcflow setup --elasticsearch https://host:9200 --remove --dry-run
       vpcflow setup --print-roles
 
     Exit code: 0 when all is as asked, 1 when a server refused something, 2 when it can't work as given.
@@ -160,19 +163,23 @@ def setup(
         return
     config = _configuration(config_file)
     kibana_url, space = kibana_url or config.url, space or config.space
-    kinds = _wanted(only, url, kibana_url, remove=remove)
+    kinds = _wanted(only, url, kibana_url)
     options = Options(namespace, shards, retention, index_mode)
+    if remove and options.chosen():
+        raise ConfigError("--remove takes no --shards, --retention or --index-mode; leave them out")
     parts = tuple(kind for kind in _KIBANA if kind in kinds)
     wishes = _wishes(parts, config, keep_edits=keep_edits, remove=remove) if parts else None
     report = Report(dry_run)
     both = url and kibana_url
     try:
         if _TEMPLATES in kinds and url:
-            _set_up_elasticsearch(url, _authority(ca, url, both), options, report)
+            _set_up_elasticsearch(url, _authority(ca, url, both), options, report, remove=remove)
         if wishes is not None and kibana_url:
             _set_up_kibana(kibana_url, space, _authority(ca, kibana_url, both), wishes, report)
     finally:
         report.show()  # what one server has done when the other one fails
+    if remove and report.empty and not report.failed:
+        click.echo("Nothing of vpcflow is there")
     sys.exit(1 if report.failed else 0)
 
 
@@ -181,21 +188,14 @@ def _authority(ca: str | None, url: str, both: object) -> str | None:
     return None if both and url.startswith("http:") else ca
 
 
-def _wanted(
-    only: tuple[str, ...] | None, url: str | None, kibana_url: str | None, *, remove: bool
-) -> tuple[str, ...]:
-    """What to set up: what was asked for, or all that the servers given have."""
+def _wanted(only: tuple[str, ...] | None, url: str | None, kibana_url: str | None) -> tuple[str, ...]:
+    """What to set up or take away: what was asked for, or all that the servers given have."""
     if not url and not kibana_url:
         raise ConfigError(
             "no server given; give --elasticsearch URL, or set ELASTICSEARCH_URL; or --kibana URL, KIBANA_URL"
         )
     if only is None:
-        there = (*((_TEMPLATES,) if url and not remove else ()), *(_KIBANA if kibana_url else ()))
-        if not there:
-            raise ConfigError("--remove takes away what is in Kibana; give --kibana URL, or set KIBANA_URL")
-        return there
-    if _TEMPLATES in only and remove:
-        raise ConfigError("--remove takes away what is in Kibana; templates are left: flows need them")
+        return (*((_TEMPLATES,) if url else ()), *(_KIBANA if kibana_url else ()))
     if _TEMPLATES in only and not url:
         raise ConfigError("templates are Elasticsearch's; give --elasticsearch URL, or set ELASTICSEARCH_URL")
     if not kibana_url and (lacks := [kind for kind in only if kind in _KIBANA]):
@@ -231,16 +231,18 @@ def _wishes(parts: tuple[str, ...], config: KibanaConfig, *, keep_edits: bool, r
     )
 
 
-def _set_up_elasticsearch(url: str, ca: str | None, options: Options, report: Report) -> None:
+def _set_up_elasticsearch(
+    url: str, ca: str | None, options: Options, report: Report, *, remove: bool
+) -> None:
     from elasticsearch import ApiError, TransportError
+    from vpcflow.elastic import removal, setup
     from vpcflow.elastic.client import connect, explain, public_url
-    from vpcflow.elastic.setup import apply, prepare
 
     client = connect(url, ca=ca)
     try:
-        plan = prepare(client, options)
+        plan = removal.prepare(client, options.namespace) if remove else setup.prepare(client, options)
         if not report.dry_run:
-            apply(client, plan)
+            (removal if remove else setup).apply(client, plan)
     except (ApiError, TransportError) as error:
         raise explain(error, public_url(url)) from error
     finally:

@@ -36,6 +36,11 @@ class Report:
     _notes: list[str] = field(default_factory=list)
     _errors: list[str] = field(default_factory=list)
 
+    @property
+    def empty(self) -> bool:
+        """Whether no object was seen."""
+        return not self._rows
+
     def add_templates(self, plan: Plan) -> None:
         """What became of Elasticsearch's templates."""
         stopped = False

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from vpcflow.elastic import stored
 from vpcflow.elastic.client import reason
 from vpcflow.elastic.template import (
     DATASET,
@@ -20,7 +21,6 @@ from vpcflow.elastic.template import (
     Options,
     Part,
     Server,
-    data_stream,
     flat,
     parts,
     template_name,
@@ -52,7 +52,7 @@ class Change:
     """
 
     part: Part
-    what: Literal["created", "changed", "left", "newer"]
+    what: Literal["created", "changed", "left", "newer", "removed"]
     differences: list[str] = field(default_factory=list)
     error: str | None = None
 
@@ -82,16 +82,16 @@ def prepare(client: Elasticsearch, options: Options) -> Plan:
         ConfigError: an object of that name is not vpcflow's, or the server lacks the index mode asked for.
         elasticsearch.ApiError, elasticsearch.TransportError: as the client raises them.
     """
-    templates = _templates(client)
+    templates = stored.templates(client)
     name = template_name(options.namespace)
-    stored = templates.get(name, {})
+    chosen = templates.get(name, {}).get("_meta", {}).get("options", {})
     asked = options.chosen()
-    options = options.over(stored.get("_meta", {}).get("options", {}))
+    options = options.over(chosen)
     server, lacks, source = _probe(client, options)
     wanted = parts(options, server, lacks)
-    there = _components(client) | {("index template", name): stored for name, stored in templates.items()}
+    there = stored.components(client) | {("index template", name): one for name, one in templates.items()}
     if server.lifecycle == "ILM":
-        there |= _policies(client, name)
+        there |= stored.policies(client, name)
     changes = [_compare(part, there.get((part.kind, part.name))) for part in wanted]
     plan = Plan(changes, [*lacks, _storage(options, server, source)], [])
     if changes[-1].what == "newer":
@@ -139,17 +139,17 @@ def put_template(client: Elasticsearch, namespace: str = "default") -> list[str]
     Raises:
         elasticsearch.ApiError, elasticsearch.TransportError: as the client raises them.
     """
-    templates = _templates(client)
+    templates = stored.templates(client)
     own = template_name(namespace)
     name, of = (own, namespace) if own in templates else (NAME, None)
-    stored = templates.get(name)
-    if stored is not None:
-        if not _ours(stored):
+    there = templates.get(name)
+    if there is not None:
+        if not stored.is_ours(there):
             return [f"the index template {name} is not vpcflow's: it is left as it is"]
-        if stored.get("version", 0) > VERSION:
+        if there.get("version", 0) > VERSION:
             return [f"the index template {name} was written by a newer vpcflow: it is left as it is"]
-        if stored.get("version") == VERSION:
-            notes: list[str] = stored["_meta"].get("notes", [])
+        if there.get("version") == VERSION:
+            notes: list[str] = there["_meta"].get("notes", [])
             return notes
     plan = prepare(client, Options(namespace=of))
     for change in plan.changes:
@@ -257,12 +257,9 @@ def _streams(
     """What data streams that exist get of it, and when."""
     from elasticsearch import ApiError
 
-    pattern = f"logs-{DATASET}-*" if options.namespace is None else data_stream(options.namespace)
     try:
-        found = client.indices.resolve_index(name=pattern)["data_streams"]
+        found = stored.streams(client, options.namespace)
     except ApiError as error:
-        if error.meta.status == 404:
-            return []
         return [f"whether data streams exist already can't be seen: {reason(error.body)}"]
     notes = []
     lifecycle = server.lifecycle == "data stream lifecycle" and any(
@@ -270,7 +267,7 @@ def _streams(
         for change in changes
         if change.part.name.endswith("@settings")
     )
-    for stream in sorted(entry["name"] for entry in found):
+    for stream in found:
         namespace = stream.removeprefix(f"logs-{DATASET}-")
         if options.namespace is None and template_name(namespace) in templates:
             continue  # it has a template of its own
@@ -285,53 +282,14 @@ def _streams(
     return notes
 
 
-# What the server has.
-
-
-def _templates(client: Elasticsearch) -> dict[str, dict[str, Any]]:
-    from elasticsearch import NotFoundError
-
-    try:
-        found = client.indices.get_index_template(name=f"{NAME}*")["index_templates"]
-    except NotFoundError:
-        return {}
-    return {entry["name"]: entry["index_template"] for entry in found}
-
-
-def _components(client: Elasticsearch) -> dict[tuple[str, str], dict[str, Any]]:
-    from elasticsearch import NotFoundError
-
-    try:
-        found = client.cluster.get_component_template(name="vpcflow*", flat_settings=True)
-    except NotFoundError:
-        return {}
-    entries = found["component_templates"]
-    return {("component template", entry["name"]): entry["component_template"] for entry in entries}
-
-
-def _policies(client: Elasticsearch, name: str) -> dict[tuple[str, str], dict[str, Any]]:
-    from elasticsearch import NotFoundError
-
-    try:
-        policy = client.ilm.get_lifecycle(name=name)[name]["policy"]
-    except NotFoundError:
-        return {}
-    meta = policy.get("_meta", {})
-    return {("ILM policy", name): {"policy": policy, "version": meta.get("version", 0), "_meta": meta}}
-
-
-def _ours(stored: Mapping[str, Any]) -> bool:
-    return bool(stored.get("_meta", {}).get("managed_by") == "vpcflow")
-
-
-def _compare(part: Part, stored: dict[str, Any] | None) -> Change:
-    if stored is None:
+def _compare(part: Part, there: dict[str, Any] | None) -> Change:
+    if there is None:
         return Change(part, "created")
-    if not _ours(stored):
+    if not stored.is_ours(there):
         raise ConfigError(f"{part.kind} {part.name} of the server is not vpcflow's; rename or delete it")
-    if stored.get("version", 0) > VERSION:
+    if there.get("version", 0) > VERSION:
         return Change(part, "newer")
-    before, after = _told(stored), _told(part.body)
+    before, after = _told(there), _told(part.body)
     differences = []
     for what in sorted(before.keys() | after.keys()):
         old, new = before.get(what), after.get(what)

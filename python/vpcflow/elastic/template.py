@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from vpcflow.elastic.fields import DYNAMIC_TEMPLATES, STAND_INS, fields, properties
 from vpcflow.errors import ConfigError
-
-if TYPE_CHECKING:
-    from elasticsearch import Elasticsearch
 
 __all__ = [
     "DATASET",
     "NAME",
     "STAND_INS",
     "VERSION",
+    "Kind",
     "Options",
     "Part",
     "Server",
@@ -28,7 +26,6 @@ __all__ = [
     "fields",
     "flat",
     "parts",
-    "put_template",
     "template_name",
 ]
 
@@ -48,6 +45,7 @@ NAMESPACE_PRIORITY = 260
 FOREVER = "forever"
 
 IndexMode = Literal["auto", "logsdb", "standard"]
+Kind = Literal["component template", "index template", "ILM policy"]
 
 _FORBIDDEN = '\\/*?"<>| ,#:-'
 
@@ -122,7 +120,7 @@ class Server:
 class Part(NamedTuple):
     """One object as the server's API takes it."""
 
-    kind: Literal["component template", "index template", "ILM policy"]
+    kind: Kind
     name: str
     body: dict[str, Any]
 
@@ -190,13 +188,6 @@ def flat(options: Options, server: Server) -> dict[str, Any]:
         "properties": ecs["properties"] | aws["properties"],
     }
     return {"mappings": mappings, **_settings(options, server)}
-
-
-def put_template(client: Elasticsearch, namespace: str = "default") -> list[str]:
-    """See `vpcflow.elastic.setup.put_template`."""
-    from vpcflow.elastic import setup
-
-    return setup.put_template(client, namespace)
 
 
 def _component(name: str, template: dict[str, Any], what: str) -> Part:

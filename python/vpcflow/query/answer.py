@@ -18,7 +18,8 @@ from vpcflow.query.model import Group, Having, Metric, Period, Query
 
 __all__ = ["PRECISION", "Answer", "Engine", "Step", "answer", "seconds"]
 
-#: The most that Elasticsearch takes: up to as many different values are counted exactly.
+#: The most that Elasticsearch takes: up to as many different values are counted, above that estimated. Hashes
+#: of two may be the same: 20,000 ports are 19,999 there.
 PRECISION = 40_000
 
 #: As many buckets as ``auto`` gives at most.
@@ -32,10 +33,12 @@ class Step:
     """One grouping.
 
     Attributes:
-        fields: to group by; documents that lack one are left out.
+        fields: to group by; documents that lack one are left out, unless it is in `absent`.
         bucket: seconds of a time bucket, None for no buckets.
         order: name of a number, and whether the largest come first. An engine that can't cut may ignore
             `order` and `limit`.
+        limit: so many rows, any of them if there is no `order`.
+        absent: fields, none with several values, whose documents without it are a group of their own, None.
     """
 
     filter: Filter
@@ -46,6 +49,7 @@ class Step:
     having: tuple[Having, ...] = ()
     order: tuple[str, bool] | None = None
     limit: int | None = None
+    absent: frozenset[str] = frozenset()
 
 
 #: Rows of a step, in any order: start of the bucket if there are buckets, values of the fields, numbers.

@@ -63,7 +63,9 @@ def compile_step(step: Step, after: dict[str, Any] | None = None) -> dict[str, A
     if step.bucket:
         interval = {"field": "@timestamp", "fixed_interval": f"{step.bucket}s"}
         keys.append({"bucket": {"date_histogram": interval}})
-    keys += [{f"k{at}": {"terms": {"field": field}}} for at, field in enumerate(step.fields)]
+    for at, field in enumerate(step.fields):
+        missing = {"missing_bucket": True} if field in step.absent else {}
+        keys.append({f"k{at}": {"terms": {"field": field, **missing}}})
     body: dict[str, Any] = {"size": 0, "track_total_hits": True, "query": query}
     if not keys:
         return body | ({"aggs": numbers} if numbers else {})
@@ -96,6 +98,8 @@ def _rows(step: Step, client: Elasticsearch, index: str) -> Iterator[tuple[Any, 
         if not step.fields and not step.bucket:
             yield _values(step, found, answer["hits"]["total"]["value"])
             return
+        if "groups" not in found:  # no index has such a name yet
+            return
         for group in found["groups"]["buckets"]:
             key = group["key"]
             time = (_date(key["bucket"]),) if step.bucket else ()
@@ -124,7 +128,7 @@ def _value(metric: Metric, found: dict[str, Any], count: int) -> Any:
 
 
 def _key(field: str, value: Any) -> Any:
-    return _date(value) if kind(field) == "date" else value
+    return _date(value) if kind(field) == "date" and value is not None else value
 
 
 def _date(milliseconds: float) -> datetime:

@@ -1,7 +1,8 @@
 """Steps in ES|QL, from Elasticsearch 8.11 on.
 
-It does without what came later: no ``WHERE`` within ``STATS``, no ``BUCKET``, no ``MV_CONTAINS``. Only to
-compare a field that has several values it needs ``MV_APPEND``, which 8.11 has not. Run on 8.19 alone.
+It does without what came later: no ``WHERE`` within ``STATS``, no expression after ``BY``, no ``BUCKET``, no
+``MV_CONTAINS``. Only to compare a field that has several values it needs ``MV_APPEND``, which 8.11 has not.
+Run on 8.19 alone.
 https://www.elastic.co/docs/reference/query-languages/esql
 """
 
@@ -34,9 +35,17 @@ def engine(reader: Reader, index: str = "logs-aws.vpcflow-*") -> Engine:
     return ask
 
 
-def compile_step(step: Step, index: str) -> str:
-    """The query; its columns are those of the step, in their order."""
-    wheres = [compile_filter(step.filter), *(f"{name(field)} IS NOT NULL" for field in step.fields)]
+def compile_step(step: Step, index: str, *, now: datetime | None = None) -> str:
+    """The query; its columns are those of the step, in their order.
+
+    Args:
+        step: the grouping.
+        index: data stream, or a pattern.
+        now: makes times of `having` ones before the moment of asking, as long as they are before this: for
+            whoever keeps the query and asks it again and again.
+    """
+    there = [field for field in step.fields if field not in step.absent]
+    wheres = [compile_filter(step.filter), *(f"{name(field)} IS NOT NULL" for field in there)]
     if step.period is not None:
         start, end = (_time(moment) for moment in step.period)
         wheres += [f"@timestamp >= {start}", f"@timestamp < {end}"]
@@ -45,8 +54,8 @@ def compile_step(step: Step, index: str) -> str:
         for at, metric in enumerate(step.metrics)
         if metric.kind == "share" and metric.filter is not None
     ]
-    keys = [f"bucket = DATE_TRUNC({step.bucket} seconds, @timestamp)"] if step.bucket else []
-    keys += [name(field) for field in step.fields]
+    buckets = [f"bucket = DATE_TRUNC({step.bucket} seconds, @timestamp)"] if step.bucket else []
+    keys = [*(["bucket"] if step.bucket else []), *map(name, step.fields)]
     numbers = [one for at, metric in enumerate(step.metrics) for one in _numbers(at, metric)]
     quotients = [
         f"n{at} = CASE(whole{at} > 0, TO_DOUBLE(n{at}) / whole{at}, null)"
@@ -56,15 +65,16 @@ def compile_step(step: Step, index: str) -> str:
     sums = [f"n{at} = COALESCE(n{at}, 0)" for at, metric in enumerate(step.metrics) if metric.kind == "sum"]
     places = {metric.name: f"n{at}" for at, metric in enumerate(step.metrics)}
     commands = [f"FROM {index}", *(f"WHERE {where}" for where in wheres if where)]
-    commands += [f"EVAL {', '.join(shares)}"] if shares else []
+    commands += [f"EVAL {', '.join(buckets + shares)}"] if buckets or shares else []
     commands += [f"STATS {', '.join(numbers)}" + (f" BY {', '.join(keys)}" if keys else "")]
     commands += [f"EVAL {', '.join(quotients + sums)}"] if quotients or sums else []
-    commands += [f"WHERE {places[one.name]} {one.operator} {_value(one.value)}" for one in step.having]
-    kept = [*(["bucket"] if step.bucket else []), *map(name, step.fields), *places.values()]
+    commands += [f"WHERE {places[one.name]} {one.operator} {_value(one.value, now)}" for one in step.having]
+    kept = [*keys, *places.values()]
     if step.order is not None and step.limit is not None and keys:
         by, down = step.order
         first = f"{places[by]} {'DESC' if down else 'ASC'} NULLS LAST"
-        commands += [f"SORT {', '.join([first, *map(name, step.fields)])}", f"LIMIT {step.limit}"]
+        commands += [f"SORT {', '.join([first, *map(name, step.fields)])}"]
+    commands += [f"LIMIT {step.limit}"] if step.limit is not None and keys else []
     return "\n| ".join([*commands, f"KEEP {', '.join(kept)}"])
 
 
@@ -89,5 +99,7 @@ def _time(moment: datetime) -> str:
     return f"TO_DATETIME({text(moment.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3] + 'Z')})"
 
 
-def _value(value: float | datetime) -> str:
-    return _time(value) if isinstance(value, datetime) else str(value)
+def _value(value: float | datetime, now: datetime | None) -> str:
+    if not isinstance(value, datetime):
+        return str(value)
+    return _time(value) if now is None else f"NOW() - {(now - value).total_seconds():.0f} seconds"

@@ -25,9 +25,11 @@ class Filter:
     Attributes:
         source: as it was written.
         tree: pySigma's conditions, `None` for all documents.
+        base: the filter before it was narrowed, None if it was not.
+        narrowing: what it was narrowed by.
     """
 
-    __slots__ = ("source", "tree")
+    __slots__ = ("base", "narrowing", "source", "tree")
 
     def __init__(self, source: Any = None) -> None:
         """Parses a filter.
@@ -38,6 +40,8 @@ class Filter:
         """
         self.source = source
         self.tree = _parse(source) if source else None
+        self.base: Filter | None = None
+        self.narrowing: Filter | None = None
         for field, value in _comparisons(self.tree):
             check(field, value)
 
@@ -55,10 +59,13 @@ class Filter:
         from sigma.conditions import ConditionAND
 
         groups = [{field: _plain(value) for field, value in zip(fields, key, strict=True)} for key in keys]
-        both = Filter(groups)
+        both, narrowing = Filter(groups), Filter(groups)
         if self.tree is not None:
             both.tree = ConditionAND([self.tree, both.tree])
             both.source = {"these": self.source, "groups": groups, "condition": "these and groups"}
+        if self.narrowing is not None:
+            narrowing.tree = ConditionAND([self.narrowing.tree, narrowing.tree])
+        both.base, both.narrowing = self.base or self, narrowing
         return both
 
     def __eq__(self, other: object) -> bool:

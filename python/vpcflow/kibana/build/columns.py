@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vpcflow.dashboards import LABELS
 from vpcflow.errors import ConfigError
 from vpcflow.query import kql
 from vpcflow.query.fields import kind
@@ -16,25 +17,12 @@ from vpcflow.query.fields import kind
 if TYPE_CHECKING:
     from vpcflow.query.model import Group, Metric, Query
 
-__all__ = ["Layer", "histogram", "layer"]
+__all__ = ["Layer", "layer"]
 
 #: The period before the one that is shown, as long as that.
 PREVIOUS = "previous"
 
 _RECORDS = "___records___"
-_LABELS = {
-    "source.ip": "Source",
-    "source.port": "Source port",
-    "destination.ip": "Destination",
-    "destination.port": "Port",
-    "destination.geo.country_name": "Country",
-    "aws.vpcflow.interface_id": "Interface",
-    "aws.vpcflow.subnet_id": "Subnet",
-    "aws.vpcflow.tgw_attachment_id": "Attachment",
-    "cloud.instance.id": "Instance",
-    "log.file.path": "Object or file",
-    "threat.feed.name": "List",
-}
 
 
 @dataclass(slots=True)
@@ -81,7 +69,7 @@ def layer(query: Query, *, compare: str | None = None) -> Layer:
             made.before.append(_metric(made, f"before-{number}", metric, PREVIOUS))
     if query.bucket is not None:
         made.time = "time"
-        made.columns["time"] = histogram(query.bucket)
+        made.columns["time"] = _histogram(query.bucket)
     by, down = _order(query, made, compare)
     flat = [one for one in query.group_by if one.limit is None]
     nested = [one for one in query.group_by if one.limit is not None]
@@ -172,7 +160,7 @@ def _share(made: Layer, name: str, metric: Metric, label: str, shift: str | None
     }
 
 
-def histogram(bucket: str) -> dict[str, Any]:
+def _histogram(bucket: str) -> dict[str, Any]:
     """The column of times."""
     return {
         "label": "@timestamp",
@@ -202,7 +190,7 @@ def _terms(groups: list[Group], size: int, by: str, *, down: bool) -> dict[str, 
     if more:
         params["secondaryFields"] = more
     return {
-        "label": " and ".join(_LABELS.get(one.field, one.field) for one in groups),
+        "label": " and ".join(LABELS.get(one.field, one.field) for one in groups),
         "customLabel": True,
         "dataType": "string" if more else _data_type(first),
         "isBucketed": True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from vpcflow.kibana.build.panels import load
+from vpcflow.dashboards import load
 from vpcflow.kibana.build.saved import saved_objects
 
 __all__ = ["ndjson"]

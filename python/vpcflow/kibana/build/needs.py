@@ -42,23 +42,29 @@ _NAMED = {
     "cloud.instance.id": "instance-id",
     "cloud.region": "region",
     "event.reason": "reject-reason",
-    "network.direction": "flow-direction",
 }
+
+#: Of these, what an inventory says, too.
+_INVENTORY = (
+    "aws.vpcflow.instance_id",
+    "aws.vpcflow.subnet_id",
+    "aws.vpcflow.vpc_id",
+    "cloud.availability_zone",
+    "cloud.instance.id",
+    "cloud.region",
+)
 
 #: What isn't in a flow log: who adds it.
 _ADDED = {
     ".geo.": "countries and cities of addresses, which vpcflow index adds from a geo database",
     ".as.": "networks of addresses, which vpcflow index adds from an ASN database",
+    "labels.": "labels, which vpcflow index adds from an inventory and from [[owners]]",
     "threat.": "threat lists, which vpcflow index compares addresses with",
 }
 
 
 def need(field: str) -> str | None:
-    """What one field needs; None when a flow log in the default format has it.
-
-    Raises:
-        LookupError: no flow log has it, nor does anything add it.
-    """
+    """What one field needs; None when a flow log in the default format has it."""
     if field in _DEFAULT_FORMAT or field.startswith(_ALWAYS):
         return None
     for part, words in _ADDED.items():
@@ -71,8 +77,11 @@ def need(field: str) -> str | None:
         return None
     version = _versions().get(name or "")
     if version is None:
-        raise LookupError(f"what {field} needs is not known; say it in vpcflow/kibana/build/needs.py")
-    return f"${{{name}}} in the flow log's format (version {version})" if version > 2 else None
+        return f"{field}, which no flow log has: vpcflow index adds it, from an inventory for one"
+    words = f"${{{name}}} in the flow log's format (version {version})"
+    if field in _INVENTORY:
+        words += ", or an inventory of vpcflow index"
+    return words if version > 2 else None
 
 
 def needs(fields: Iterable[str]) -> list[str]:

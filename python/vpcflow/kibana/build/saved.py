@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from vpcflow.dashboards import COLUMNS, COUNTS, Dashboard, Panel, Search
 from vpcflow.elastic.template import DATASET
 from vpcflow.errors import ConfigError
-from vpcflow.kibana.build.lens import DATA_VIEW, LAG, REFERENCE, attributes
+from vpcflow.kibana.build.lens import DATA_VIEW, REFERENCE, attributes
 from vpcflow.kibana.build.needs import needs
-from vpcflow.kibana.build.panels import COLUMNS, COUNTS, Dashboard, Panel, Search
 from vpcflow.query import kql
 
 __all__ = ["saved_objects"]
@@ -30,11 +30,6 @@ _CONTROLS = {
 }
 _HEAD = 4
 _EMPTY = json.dumps({"query": {"language": "kuery", "query": ""}, "filter": []})
-_SCRIPT = (
-    "if (doc['event.ingested'].size() != 0 && doc['@timestamp'].size() != 0) "
-    "{ emit((doc['event.ingested'].value.toInstant().toEpochMilli() - "
-    "doc['@timestamp'].value.toInstant().toEpochMilli()) / 1000) }"
-)
 _BYTES = ("source.bytes", "network.bytes")
 
 
@@ -75,8 +70,8 @@ def _data_view() -> dict[str, Any]:
         "timeFieldName": "@timestamp",
         "allowNoIndex": True,
         "fieldFormatMap": _json({name: {"id": "bytes"} for name in _BYTES}),
-        "runtimeFieldMap": _json({LAG: {"type": "long", "script": {"source": _SCRIPT}}}),
-        "fieldAttrs": _json({LAG: {"customLabel": "Seconds from an interval's end to its document"}}),
+        "runtimeFieldMap": "{}",
+        "fieldAttrs": "{}",
     }
     return _object("index-pattern", DATA_VIEW, values, [])
 
@@ -116,8 +111,11 @@ class _Builder:
 
     def build(self) -> dict[str, Any]:
         self._links()
-        for panel in self.dashboard.panels:
-            self._panel(panel)
+        for number, panel in enumerate(self.dashboard.panels):
+            try:
+                self._panel(panel)
+            except ConfigError as error:
+                raise self.dashboard.place_of(number).error(str(error)) from error
         if self.wanting:
             self._notes()
         values = {
@@ -163,7 +161,7 @@ class _Builder:
 
     def _search_panel(self, panel: Panel, name: str, config: dict[str, Any]) -> None:
         if self.dashboard.search is None:
-            raise ConfigError(f"{self.dashboard.name}: {panel.title} shows a search, and the file has none")
+            raise ConfigError("it shows a search, and the file has none")
         config["columns"] = list(self.dashboard.search.columns)
         self._refer(name, f"panel_{name}", "search", self.dashboard.search.id)
 
@@ -182,9 +180,7 @@ class _Builder:
 
     def _titled(self, name: str | None) -> str:
         if name not in self.names:
-            raise ConfigError(
-                f"{self.dashboard.name}: {name} is no dashboard; there are {', '.join(self.names)}"
-            )
+            raise ConfigError(f"open {name} is no dashboard; there are {', '.join(self.names)}")
         return self.names[name]
 
     def _links(self) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from vpcflow.elastic.client import connect, explain, public_url
-from vpcflow.elastic.template import data_stream, put_template
+from vpcflow.elastic.setup import put_template
+from vpcflow.elastic.template import data_stream
 from vpcflow.sinks.elasticsearch.body import Encoded
 from vpcflow.sinks.elasticsearch.delivery import GIVE_UP_AFTER, Delivery
 from vpcflow.sinks.elasticsearch.outbox import Outbox
