@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vpcflow.diagnose.groups import Rules, parse
@@ -21,6 +21,9 @@ from vpcflow.inventory import Inventory, NetworkInterface, Parts
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SPAN = Span(20, NOW, NOW + timedelta(hours=1))
 NOBODY = Resolver()
+
+# How long an example takes is the machine's load, not the rules'.
+unhurried = settings(deadline=None)
 
 v4 = st.ip_addresses(v=4).map(str)
 addresses = st.ip_addresses().map(str)
@@ -52,6 +55,7 @@ def packet(refusal: Refusal) -> Packet:
     return Packet(refusal.direction, refusal.peer, flow.protocol, ports)
 
 
+@unhurried
 @given(refusals(), st.builds(Evidence, reverse=st.sampled_from([None, SPAN]), others=st.integers(0, 3)))
 def test_a_proposed_rule_admits_the_flow_and_nobody_else(refusal: Refusal, evidence: Evidence) -> None:
     verdict = judge(refusal, evidence, around())
@@ -72,6 +76,7 @@ def test_a_proposed_rule_admits_the_flow_and_nobody_else(refusal: Refusal, evide
             assert admits(rule, Packet(rule.direction, other, rule.protocol, rule.ports), NOBODY) is False
 
 
+@unhurried
 @given(st.sets(v4, min_size=1, max_size=40), st.integers(1, 6))
 def test_narrow_networks_hold_every_address(hosts: set[str], most: int) -> None:
     networks = narrow(hosts, most)
@@ -80,6 +85,7 @@ def test_narrow_networks_hold_every_address(hosts: set[str], most: int) -> None:
     assert all(any(ip_address(host) in network for host in hosts) for network in networks)
 
 
+@unhurried
 @given(st.sets(addresses, min_size=1, max_size=20))
 def test_narrow_networks_of_both_families(hosts: set[str]) -> None:
     networks = narrow(hosts, 3)
@@ -87,6 +93,7 @@ def test_narrow_networks_of_both_families(hosts: set[str]) -> None:
     assert max(sum(it.version == version for it in networks) for version in (4, 6)) <= 3
 
 
+@unhurried
 @given(
     st.sets(st.tuples(v4, st.sampled_from([6, 17]), ports), min_size=1, max_size=12),
     st.sampled_from([(None, None), (6, None), (6, (1, 65535)), (17, None)]),
@@ -110,6 +117,7 @@ def test_a_narrower_rule_admits_all_the_flows_that_used_the_wide_one(used, what,
     assert len(instead) <= max(1, len(services)) * max(NETWORKS, len(hosts))
 
 
+@unhurried
 @given(
     st.lists(st.tuples(st.integers(1, 200), ports, st.booleans()), max_size=8, unique_by=lambda it: it[0]),
     ports,
