@@ -8,15 +8,16 @@ no table can answer comes from the store.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from vpcflow.query.answer import Engine, Step
 from vpcflow.query.engine_sql import StoreEngine, TableEngine
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
+from vpcflow.query.sql import column
 
-__all__ = ["Need", "condense"]
+__all__ = ["Need", "condense", "copied"]
 
 
 #: What DuckDB takes for all tables.
@@ -78,6 +79,52 @@ def condense(engine: Engine, needs: Sequence[Need]) -> Engine:
             table = _table(made.store, need, f"condensed{next(_NUMBERS)}")
             made = Condensed(made.store, (*made.tables, (need, table)))
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """An engine over a copy, and over the store for what is not in it."""
+
+    store: StoreEngine
+    copy: TableEngine
+    period: Period
+
+    def __call__(self, step: Step) -> list[tuple[object, ...]]:
+        fields = {*step.fields, *step.filter.fields()}
+        for metric in step.metrics:
+            fields |= {metric.field} if metric.field else set()
+            fields |= set(metric.filter.fields()) if metric.filter is not None else set()
+        inside = step.period and self.period.start <= step.period.start and step.period.end <= self.period.end
+        return (self.copy if inside and fields <= self.copy.columns else self.store)(step)
+
+
+def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
+    """An engine over a copy in memory of what a small store has: a store of many files takes long to open.
+
+    Args:
+        engine: of a store; another one comes back as it is.
+        fields: to copy.
+        period: of the flows to copy.
+
+    Raises:
+        QueryError: the store can't be read.
+    """
+    from vpcflow.query.rows import fetch
+
+    if not isinstance(engine, StoreEngine):
+        return engine
+    flows = engine.flows(period)
+    names = sorted(set(fields))
+    columns = ", ".join(f"{column(name, flows.columns)} AS {_name(name)}" for name in names)
+    chosen = flows.select({"@timestamp", *names})
+    start, end = (moment.isoformat() for moment in period)
+    statement = (
+        f"CREATE TEMP TABLE loaded AS WITH flows AS NOT MATERIALIZED ({chosen})"  # noqa: S608 - names only
+        f' SELECT "@timestamp", {columns} FROM flows'
+        f" WHERE \"@timestamp\" >= TIMESTAMPTZ '{start}' AND \"@timestamp\" < TIMESTAMPTZ '{end}'"
+    )
+    fetch(engine.connection, statement)
+    return _Loaded(engine, TableEngine(engine.connection, frozenset(names), "loaded"), period)
 
 
 def _step(need: Need) -> Step:
