@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUST   := $(shell find rust -name '*.rs' -o -name Cargo.toml) $(shell find kibana -type f) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python lint format docs kibana bench bench-check fuzz clean
+.PHONY: help build demo test test-rust test-python lint format docs kibana bench bench-answers bench-check fuzz clean
 
 help:  ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,10 @@ bench: $(VENV)/.test  ## Measure against peers; writes benchmarks/RESULTS.md
 	unset CONDA_PREFIX; VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --quiet --release
 	$(BIN)/python benchmarks/bench.py
 
+bench-answers: $(VENV)/.test  ## Measure questions over a store of 20 million flows; writes benchmarks/RESULTS-answers.md
+	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
+	$(BIN)/python benchmarks/answers.py
+
 bench-check: $(VENV)/.test  ## Whether speed has fallen by a quarter beside a peer's, in half a minute
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	$(BIN)/python benchmarks/bench.py --check
@@ -73,4 +77,4 @@ fuzz:  ## Fuzz each decoder for a minute (needs nightly Rust and cargo-fuzz)
 	cd rust/core && for target in $$(cargo +nightly fuzz list); do cargo +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 clean:  ## Remove what was built
-	rm -rf $(VENV) target tests/elasticsearch/target tests/contract/target dist
+	rm -rf $(VENV) target tests/elasticsearch/target tests/contract/target tests/integration/target dist

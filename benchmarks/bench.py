@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import crates
+import enrichment
 import recorded
 import report
 from measure import BenchError, Result, measure
@@ -119,6 +120,8 @@ def run(options: argparse.Namespace, console: Console, progress: Console) -> Non
             tables.append(report.table(*measured[-1], missing))
             show(console, tables[-1])
         if full:
+            tables.append(enrichment.measure(lines, runs, status.update))
+            show(console, tables[-1])
             recorded.record(facts, build_profile(), status.update)
     if not options.without_ours:
         tables.insert(0, report.summary(measured))

@@ -21,7 +21,8 @@
 
 Every key is an option of ``vpcflow index`` with ``_`` for ``-``; the tables only put in order what belongs
 together. ``[[owners]]`` is no option: see `vpcflow.owners`; nor is ``[kibana]``, which is for
-``vpcflow setup``: see `vpcflow.kibana.config`. An option on the command line goes before the file. Secrets
+``vpcflow setup``: see `vpcflow.kibana.config`; nor ``[alerts]``, for ``vpcflow alerts run``: see
+`vpcflow.alerts.notify.config`. An option on the command line goes before the file. Secrets
 have no place in it: they come from the environment, or from files that it names.
 """
 
@@ -39,7 +40,7 @@ from vpcflow.errors import ConfigError
 from vpcflow.owners import Match, Owner
 from vpcflow.owners import read as read_owners
 
-__all__ = ["OPTIONS", "TABLES", "Match", "Owner", "load", "load_owners"]
+__all__ = ["OPTIONS", "TABLES", "Match", "Owner", "load", "load_owners", "load_table"]
 
 #: The options that each table holds.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -71,6 +72,9 @@ OPTIONS = {
     ("enrich.inventory", "tags"): "inventory_tags",
     ("enrich.threat", "files"): "threat_lists",
 }
+
+#: Tables of other commands, whose modules read them.
+_OTHERS = ("kibana", "alerts")
 
 _LISTS = frozenset(
     {
@@ -110,6 +114,36 @@ def load_owners(path: str | os.PathLike[str]) -> tuple[Owner, ...]:
     return _owners(os.fspath(path), text, content)
 
 
+def load_table(
+    path: str | os.PathLike[str], name: str, texts: tuple[str, ...], tables: tuple[str, ...]
+) -> dict[str, Any]:
+    """A table that holds no options, when the rest of the file is right, too.
+
+    Args:
+        path: of the file.
+        name: of the table.
+        texts: its keys with a text.
+        tables: its keys with tables, each under a name.
+
+    Raises:
+        ConfigError: the file can't be read, is not TOML, or has a table, key or value that means nothing.
+    """
+    load(path)
+    where = os.fspath(path)
+    table = _read(path)[1].get(name, {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"{where}: {name} must be a table, [{name}]")
+    for key, value in table.items():
+        if key in tables:
+            if not isinstance(value, Mapping) or not all(isinstance(one, Mapping) for one in value.values()):
+                raise ConfigError(f"{where}: [{name}] {key} are tables, [{name}.{key}.NAME]")
+        elif key not in texts:
+            raise ConfigError(f"{where}: [{name}] has no {key}{_meant(key, [*texts, *tables])}")
+        elif not isinstance(value, str) or not value:
+            raise ConfigError(f"{where}: [{name}] {key} must be a text")
+    return dict(table)
+
+
 def _read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     where = os.fspath(path)
     try:
@@ -128,11 +162,13 @@ def _owners(where: str, text: str, content: Mapping[str, Any]) -> tuple[Owner, .
 def _tables(where: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The tables that hold options, and those within tables under both names."""
     for name, table in content.items():
-        if name in ("owners", "kibana"):
+        if name in ("owners", *_OTHERS):
             continue
         within = [known for known in TABLES if known.startswith(f"{name}.")]
         if name not in TABLES and not within:
-            raise ConfigError(f"{where}: [{name}] is no table of it{_meant(name, list(TABLES))}")
+            raise ConfigError(
+                f"{where}: [{name}] is no table of it{_meant(name, [*TABLES, *_OTHERS, 'owners'])}"
+            )
         if not isinstance(table, Mapping):
             raise ConfigError(f"{where}: {name} must be a table, [{name}]")
         plain = {key: value for key, value in table.items() if f"{name}.{key}" not in within}

@@ -142,7 +142,7 @@ def test_a_name_that_another_type_has(trial, configured):
         ),
         ('[kibana.connectors.m]\ntype = "slack"', "set KIBANA_CONNECTOR_M_WEBHOOK_URL"),
         ('[kibana.connectors.m]\ntype = "webhook"\nurl = "hooks"', "url must begin with https://"),
-        ('[kibana.connectors.m]\ntype = "index"\nindx = "a"', "has no indx; there are"),
+        ('[kibana.connectors.m]\ntype = "index"\nindx = "a"', "has no indx; did you mean index?"),
         ('[kibana.connectors.M_]\ntype = "server-log"', "the name may have a to z"),
         ('[kibana]\nspce = "a"', "[kibana] has no spce; did you mean space?"),
         ("[kibana.connectors]\nm = 1", "connectors are tables"),

@@ -104,6 +104,7 @@ def test_kibana_gets_columns_without_dots(es, stored):
         (("rules: [ssh]", "rules: [other]"), "rules must name the rule above"),
         (("timespan: 1h", "timespan: often"), "line 18: "),
         (("level: low", "level: lowish"), "lowish"),
+        (("level: low", "level: low\nthrottle: often"), "line 15: throttle often is no time such as 1h"),
         (("dashboard: threats", "dashboard: mine"), "line 13: dashboard mine is none of"),
         (("---", "--"), "line 9"),
         (("correlation:", "correlations:"), "the second a correlation"),

@@ -19,6 +19,7 @@ from aws import ACCOUNT, REGION, Moto
 
 import samples
 from vpcflow.aws.inventory import pull
+from vpcflow.aws.security_groups import describe
 from vpcflow.sources import open_source
 from vpcflow.sources.base import SourceOptions
 
@@ -65,6 +66,8 @@ def resource(service: str, operation: str, asked: dict[str, Any]) -> str:
         return f"{groups}{asked['logGroupName']}:*" if "logGroupName" in asked else f"{groups}:log-stream:"
     if service == "sts":
         return str(asked["RoleArn"])
+    if "PrefixListId" in asked:
+        return f"arn:aws:ec2:{REGION}:{ACCOUNT}:prefix-list/{asked['PrefixListId']}"
     return "*"
 
 
@@ -178,6 +181,18 @@ def test_inventory(aws, calls):
     check("inventory.json", calls)
 
 
+def test_diagnose(aws, calls):
+    ec2 = aws.client("ec2")
+    offices = {"PrefixListName": "offices", "MaxEntries": 1, "AddressFamily": "IPv4"}
+    prefixes = ec2.create_managed_prefix_list(**offices)["PrefixList"]["PrefixListId"]
+    group = ec2.create_security_group(GroupName="db", Description="db")["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "PrefixListIds": [{"PrefixListId": prefixes}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    calls.clear()
+    assert describe(SourceOptions(), groups=True, acls=True)["PrefixLists"]
+    check("diagnose.json", calls)
+
+
 def test_a_role_is_taken_on_with_the_user_s_own_permission_and_reads_with_its_own(bucket, calls, tmp_path):
     assert read(bucket, tmp_path, role_arn=f"arn:aws:iam::{ACCOUNT}:role/flow-logs-reader")
     check("role.json", [it for it in calls if it.action.startswith("sts:")])
@@ -216,7 +231,7 @@ class TestSyntax:
             assert "*" not in "".join(actions)
             for arn in many(statement["Resource"]):
                 # Only EC2 knows no finer resource for what is asked of it.
-                assert re.fullmatch(r"arn:aws:[a-z0-9-]+:[a-z0-9-]*:\d*:.+", arn) or all(
+                assert re.fullmatch(r"arn:aws:[a-z0-9-]+:[a-z0-9-]*:(\d*|aws):.+", arn) or all(
                     action.startswith("ec2:Describe") for action in actions
                 )
 

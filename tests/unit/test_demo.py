@@ -164,6 +164,8 @@ def test_command_indexes_and_asks(tmp_path):
     ):
         assert text in result.stdout
     assert "documents" in result.stderr
+    assert str(store / "report.html") in result.stdout
+    assert b"VPC flows" in (store / "report.html").read_bytes()
     once = stored(store)
     assert once == pytest.approx(3000, abs=500)
     assert demo_command("--to", str(store)).exit_code == 0

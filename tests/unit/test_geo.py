@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import polars
@@ -212,3 +214,21 @@ def test_the_command_takes_files(tmp_path: Path, city: Path, asn: Path) -> None:
     missing = CliRunner().invoke(main, ["index", str(log), "--to", str(out), "--geo", "nowhere.mmdb"])
     assert missing.exit_code == 2
     assert "nowhere.mmdb: No such file or directory" in missing.output
+
+
+def test_the_extra_is_found_by_itself_and_says_whose_data_it_is_and_how_old(tmp_path: Path) -> None:
+    packages = Path(__file__).parents[1] / "integration" / "target"
+    if not (packages / "geoacumen").is_dir():
+        pytest.skip("python-geoacumen is not there; tests/prepare brings it")
+    log = tmp_path / "flow.log"
+    log.write_bytes(samples.log(samples.V2, [record("89.160.20.156", "10.0.0.1")]))
+    command = [sys.executable, "-m", "vpcflow", "index", str(log), "--to", "-"]
+    env = os.environ | {"PYTHONPATH": str(packages)}
+    run = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    document = json.loads(run.stdout)
+    assert document["source"]["geo"] == {"country_iso_code": "SE"}
+    assert "geo" not in document["destination"]
+    assert "Geoacumen's (Kevin Chung, Apache 2.0), of 2024-06-23, " in run.stderr
+    quiet = subprocess.run([*command, "-q"], env=env, capture_output=True, text=True, check=True)
+    assert quiet.stderr == ""
+    assert json.loads(quiet.stdout)["source"] == document["source"]

@@ -28,8 +28,8 @@ def to_query(rule: Rule, now: datetime, *, since: datetime | None = None) -> tup
     Args:
         rule: the rule.
         now: the end of the period, not included.
-        since: where a threshold's period begins; by default one piece of time before `now`. What a change is
-            compared with is the rule's own.
+        since: where a threshold's period begins, and from when on something is new; by default one piece of
+            time before `now`. What a change is compared with is the rule's own.
     """
     number = Metric(_KINDS[rule.kind], rule.value, rule.field)
     reached = Having(rule.value, rule.threshold[0], rule.threshold[1])  # type: ignore[arg-type] # one of four
@@ -39,7 +39,7 @@ def to_query(rule: Rule, now: datetime, *, since: datetime | None = None) -> tup
         query = Query(rule.filter, groups, rule.span, (number,), having=(reached,))
         return query, Period(since or now - span, now)
     if rule.change == "new":
-        moment, changed = Metric("first", "period"), Having("period", ">=", now - span)
+        moment, changed = Metric("first", "period"), Having("period", ">=", since or now - span)
     else:
         moment, changed = Metric("last", "period"), Having("period", "<", now - span)
     query = Query(rule.filter, groups, None, (number, moment), having=(reached, changed))

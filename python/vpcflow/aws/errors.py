@@ -29,9 +29,12 @@ _ACTIONS = {
     "GetLogEvents": "logs:GetLogEvents",
     "DescribeFlowLogs": "ec2:DescribeFlowLogs",
     "DescribeInstances": "ec2:DescribeInstances",
+    "DescribeNetworkAcls": "ec2:DescribeNetworkAcls",
     "DescribeNetworkInterfaces": "ec2:DescribeNetworkInterfaces",
+    "DescribeSecurityGroups": "ec2:DescribeSecurityGroups",
     "DescribeSubnets": "ec2:DescribeSubnets",
     "DescribeVpcs": "ec2:DescribeVpcs",
+    "GetManagedPrefixListEntries": "ec2:GetManagedPrefixListEntries",
     "AssumeRole": "sts:AssumeRole",
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AllAccessDisabled", "403"}

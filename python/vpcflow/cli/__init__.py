@@ -19,8 +19,13 @@ __all__ = ["main", "run"]
 _COMMANDS = {
     "index": ("vpcflow.cli.index:index", "Read flow logs and write ECS documents."),
     "setup": ("vpcflow.cli.setup:setup", "Set Elasticsearch and Kibana up: templates, dashboards, alerts."),
-    "query": ("vpcflow.cli.query:query", "Ask a Parquet store in SQL."),
+    "alerts": ("vpcflow.cli.alerts:alerts", "Watch flows by alert rules, and tell whom it concerns."),
+    "query": ("vpcflow.cli.query:query", "Ask flows by the names of questions, or a store in SQL."),
     "report": ("vpcflow.cli.report:report", "Make the dashboards one page that needs no Kibana."),
+    "diagnose": (
+        "vpcflow.cli.diagnose:diagnose",
+        "Explain refused flows, and check security groups.",
+    ),
     "inventory": ("vpcflow.cli.inventory:inventory", "Ask AWS what an account has, for --inventory."),
     "explain": ("vpcflow.cli.explain:explain", "Say what each field of a line means."),
     "demo": ("vpcflow.cli.demo:demo", "Index and query a day of made-up traffic."),

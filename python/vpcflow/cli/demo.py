@@ -82,7 +82,8 @@ def demo(target: str, lines: int, keep: Path | None) -> None:
     """Index and query a day of made-up traffic.
 
     Writes the flow logs that a small company's network could have had yesterday, as AWS would deliver them to
-    S3, indexes them like any other, and asks the store two questions. Running it again replaces the same day.
+    S3, indexes them like any other, asks the store two questions, and makes the dashboards one page,
+    report.html in the store. Running it again replaces the same day.
 
     \b
     Examples:
@@ -99,6 +100,7 @@ def demo(target: str, lines: int, keep: Path | None) -> None:
     store = Path(target).is_dir()
     if store:
         _ask(console, target, day)
+        _report(console, target)
     _suggest(console, target if store else None, keep)
     sys.exit(0 if ok else 1)
 
@@ -139,6 +141,28 @@ def _ask(console: Console, store: str, day: date) -> None:
     for text in _FOUND:
         found.add_row("-", text)
     console.print(found)
+
+
+def _report(console: Console, store: str) -> None:
+    """The dashboards as a page, where what it takes is installed."""
+    from importlib.util import find_spec
+
+    from vpcflow.cli.output import printable
+
+    path = Path(store) / "report.html"
+    if find_spec("vl_convert") is None or find_spec("sigma") is None:
+        console.print(
+            "\nThe dashboards as one page: pip install 'vpcflow[report]', then vpcflow report --open",
+            markup=False,
+        )
+        return
+    from vpcflow.report.build import build, dashboards
+    from vpcflow.report.page import page
+
+    with console.status("Making the report …"):
+        path.write_bytes(page(build(store, dashboards())))
+    console.print("\n[bold]The dashboards as one page[/]\n")
+    console.print(f"  {printable(str(path.resolve()))}", markup=False, soft_wrap=True)
 
 
 def _query(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +22,7 @@ _ENRICHMENT = "Enrichment"
 enrichment_options = options(
     option("--geo", multiple=True, metavar="FILE", group=_ENRICHMENT,
            help="Say where addresses are, and whose network: .mmdb of cities, countries or ASNs, or ASN "
-           "ranges as .csv. Can be repeated."),
+           "ranges as .csv. Can be repeated. [default: what vpcflow[geo] brings, if installed]"),
     option("--inventory", multiple=True, metavar="FILE", group=_ENRICHMENT,
            help="Name instances, subnets, VPCs and what AWS made an interface for: a file of "
            "`vpcflow inventory pull`, or CSV. Can be repeated."),
@@ -38,12 +39,19 @@ enrichment_options = options(
 )  # fmt: skip
 
 
-def enrichers(given: dict[str, Any], *, sources: Iterable[str], accounts: Sequence[str]) -> list[AnyEnricher]:
-    """The enrichers that options ask for, which are taken out of all of a command's."""
+def enrichers(
+    given: dict[str, Any], *, sources: Iterable[str], accounts: Sequence[str], quiet: bool
+) -> list[AnyEnricher]:
+    """The enrichers that options ask for, which are taken out of all of a command's.
+
+    Without files for it, countries come from the extra ``vpcflow[geo]``, which is said unless `quiet`.
+    """
     geo, own = given.pop("geo"), given.pop("own")
     found: list[AnyEnricher] = [
         *_ours(given.pop("inventory"), given.pop("inventory_tags"), sources=sources, accounts=accounts)
     ]
+    if not geo:
+        geo = _installed(quiet=quiet)
     if geo:
         from vpcflow._core import Geo
 
@@ -61,6 +69,19 @@ def enrichers(given: dict[str, Any], *, sources: Iterable[str], accounts: Sequen
 
         found += installed(own)
     return found
+
+
+def _installed(*, quiet: bool) -> list[Path]:
+    from datetime import date
+
+    from vpcflow.enrich.packaged import find
+
+    countries = find()
+    if countries is None:
+        return []
+    if not quiet:
+        click.echo(f"Note: {countries.notice(date.today())}", err=True)
+    return [countries.path]
 
 
 def _ours(

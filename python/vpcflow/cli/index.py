@@ -148,7 +148,7 @@ def index(
 
     with ExitStack() as stack:
         told = gather(options)
-        enrich = enrichers(options, sources=sources, accounts=told.accounts)
+        enrich = enrichers(options, sources=sources, accounts=told.accounts, quiet=quiet)
         signal.signal(signal.SIGTERM, _terminate)
         stop = stack.enter_context(stop_on_signals()) if told.follow else None
         progress = stack.enter_context(show_progress(quiet=quiet))

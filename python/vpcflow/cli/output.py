@@ -7,8 +7,10 @@ import io
 import json
 import math
 import os
+import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, time
@@ -26,7 +28,16 @@ if TYPE_CHECKING:
 
     from vpcflow.query.rows import Rows
 
-__all__ = ["TABLE_ROWS", "count", "open_output", "print_table", "printable", "size", "write_rows"]
+__all__ = [
+    "TABLE_ROWS",
+    "count",
+    "open_output",
+    "parquet_output",
+    "print_table",
+    "printable",
+    "size",
+    "write_rows",
+]
 
 TABLE_ROWS = 1000
 
@@ -100,6 +111,30 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def parquet_output(path: str | None) -> Iterator[Path]:
+    """A name to write Parquet to; what is there in the end goes to standard output, or becomes the file.
+
+    Raises:
+        ConfigError: there can't be a file of that name, or a terminal would get it.
+    """
+    if path is None or path == "-":
+        if sys.stdout.isatty():
+            raise ConfigError(
+                "Parquet is not for a terminal: give -o FILE, or send standard output somewhere"
+            )
+        with tempfile.TemporaryDirectory(prefix="vpcflow-") as folder:
+            rows = Path(folder) / "rows.parquet"
+            yield rows
+            with rows.open("rb") as source, open_output(None) as file:
+                shutil.copyfileobj(source, file)
+        return
+    if not Path(path).resolve().parent.is_dir():
+        raise ConfigError(f"{path}: its folder doesn't exist")
+    with replacing(path) as temporary:
+        yield temporary
 
 
 def print_table(table: Table, *, file: IO[bytes] | None = None) -> None:

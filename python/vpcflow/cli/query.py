@@ -1,55 +1,122 @@
-"""`vpcflow query`: SQL over a Parquet store."""
+"""`vpcflow query`: questions by name, and SQL over a Parquet store."""
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from vpcflow.cli.options import ca_option
+from vpcflow.cli.types import DURATION, MOMENT
 from vpcflow.errors import ConfigError
-from vpcflow.sinks import DEFAULT_TARGET
+from vpcflow.sinks import DEFAULT_TARGET, without_userinfo
 
 __all__ = ["query"]
 
 _FORMATS = ["table", "csv", "json", "ndjson", "parquet"]
 
+# No statement of SQL that asks for something is a single word; the name of a question is.
+_NAME = re.compile(r"[A-Za-z][\w-]*")
 
-@click.command(short_help="Ask a Parquet store in SQL.")
-@click.argument("sql", metavar="SQL")
+# Options that say what a question by name is asked about; a statement says that itself.
+_OF_NAMES = {
+    "last": '--last: write a condition on date and "@timestamp"',
+    "since": '--since: write a condition on date and "@timestamp"',
+    "until": '--until: write a condition on date and "@timestamp"',
+    "limit": "--limit: write LIMIT",
+    "namespace": "--namespace: a store has none",
+    "ca": "--ca: a store needs none",
+}
+
+
+@click.command(short_help="Ask flows by the names of questions, or a store in SQL.")
+@click.argument("asked", metavar="NAME|SQL", required=False)
+@click.option("--list", "listing", is_flag=True, help="List the questions that have names.")
+@click.option("--last", type=DURATION, metavar="DURATION", help="NAME: of the last 6h, 7d …  [default: 1d]")
 @click.option(
-    "--from", "store", metavar="STORE", default=DEFAULT_TARGET, show_default=True, help="Folder of the store."
+    "--since", type=MOMENT, metavar="TIME", help="NAME: from a time on: 2026-11-24, 2026-11-24T12:30Z, 3d."
 )
+@click.option("--until", type=MOMENT, metavar="TIME", help="NAME: before a time.  [default: now]")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="NAME: as many rows at most.")
+@click.option(
+    "--from",
+    "source",
+    metavar="STORE|URL",
+    default=DEFAULT_TARGET,
+    show_default=True,
+    help="Folder of the store; NAME: also https://host:9200 or cloud:CLOUD-ID, an Elasticsearch.",
+)
+@click.option("--namespace", metavar="NAME", help="Elasticsearch: of the data stream.  [default: all]")
+@ca_option
 @click.option(
     "--format",
     "form",
     type=click.Choice(_FORMATS),
-    help="How the rows are written. [default: by the suffix of -o, else table]",
+    help="How the rows are written.  [default: by the suffix of -o, else table]",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
-def query(sql: str, store: str, form: str | None, output: str | None) -> None:
-    """Ask a Parquet store in SQL (DuckDB's).
+def query(asked: str | None, source: str, form: str | None, output: str | None, **more: Any) -> None:
+    """Ask a Parquet store or an Elasticsearch by the NAME of a question, or a store in SQL (DuckDB's).
 
-    The store is the view flows. Its columns have the documents' ECS names, in double quotes: "source.ip",
-    "destination.port", "event.action", "network.bytes", "aws.vpcflow.interface_id", "@timestamp"; DESCRIBE
-    flows lists them. The column date, a day in UTC, picks the files to read. SQL may be - to read it from
-    standard input.
+    --list has the names. A question is asked of the flows of the last day, or of --last, or of --since and
+    --until, by @timestamp.
+
+    In SQL the store is the view flows. Its columns have the documents' ECS names, in double quotes:
+    "source.ip", "destination.port", "event.action", "network.bytes", "aws.vpcflow.interface_id",
+    "@timestamp"; DESCRIBE flows lists them. The column date, a day in UTC, picks the files to read. SQL may
+    be - to read it from standard input.
 
     \b
     Examples:
+      vpcflow query top-talkers
+      vpcflow query rejected-ports --last 6h --limit 5 --format json
+      vpcflow query egress-countries --since 2026-11-01 -o november.csv --from https://elastic.example:9200
       vpcflow query 'SELECT "event.action", count(*) FROM flows GROUP BY ALL'
       vpcflow query 'SELECT "source.ip", sum("source.bytes") AS bytes FROM flows
                      GROUP BY ALL ORDER BY bytes DESC LIMIT 10'
       vpcflow query 'FROM flows' --format ndjson
       vpcflow query - -o day.parquet < day.sql
+
+    Exit codes: 0 done; 1 it can't be answered: wrong SQL, a server that doesn't answer; 2 wrong usage, no
+    store, or the flows lack what the question is about.
     """  # noqa: D301 - click's mark for lines that stay as they are
+    from vpcflow.cli.query_named import answer_named, list_names
+
+    form = form or _by_suffix(output)
+    if more.pop("listing"):
+        list_names(form, output)
+    elif asked is None:
+        raise click.UsageError("Missing argument 'NAME|SQL'; vpcflow query --list has the names.")
+    elif _NAME.fullmatch(asked):
+        answer_named(asked, source, form, output, **more)
+    else:
+        _refuse(source, more)
+        _answer_sql(sys.stdin.read() if asked == "-" else asked, source, form, output)
+
+
+def _refuse(source: str, more: Mapping[str, Any]) -> None:
+    """What a statement can't have."""
+    from vpcflow.query.flows import is_elasticsearch
+
+    if is_elasticsearch(source):
+        raise ConfigError(
+            f"{without_userinfo(source)}: SQL is for Parquet stores; ask an Elasticsearch by name"
+            " (vpcflow query --list), or in Kibana"
+        )
+    if given := [name for name in _OF_NAMES if more[name] is not None]:
+        option, _, instead = _OF_NAMES[given[0]].partition(": ")
+        raise ConfigError(f"{option} is for questions by name, and this is SQL; {instead}")
+
+
+def _answer_sql(sql: str, store: str, form: str, output: str | None) -> None:
     from vpcflow.cli.output import open_output, write_rows
     from vpcflow.query.rows import run
     from vpcflow.query.store import connect
 
-    if sql == "-":
-        sql = sys.stdin.read()
-    form = form or _by_suffix(output)
     if form == "parquet":
         _parquet(sql, store, output)
         return
@@ -65,26 +132,9 @@ def _by_suffix(output: str | None) -> str:
 
 
 def _parquet(sql: str, store: str, output: str | None) -> None:
-    import tempfile
-
-    from vpcflow.cli.output import open_output, replacing
+    from vpcflow.cli.output import parquet_output
     from vpcflow.query.rows import copy_parquet
     from vpcflow.query.store import connect
 
-    if output is None or output == "-":
-        if sys.stdout.isatty():
-            raise ConfigError(
-                "Parquet is not for a terminal: give -o FILE, or send standard output somewhere"
-            )
-        with tempfile.TemporaryDirectory(prefix="vpcflow-") as folder:
-            path = Path(folder) / "rows.parquet"
-            with connect(store, writable=[path]) as connection:
-                copy_parquet(connection, sql, path)
-            with path.open("rb") as rows, open_output(None) as file:
-                while block := rows.read(1 << 20):
-                    file.write(block)
-        return
-    if not Path(output).resolve().parent.is_dir():
-        raise ConfigError(f"{output}: its folder doesn't exist")
-    with replacing(output) as path, connect(store, writable=[path]) as connection:
+    with parquet_output(output) as path, connect(store, writable=[path]) as connection:
         copy_parquet(connection, sql, path)

@@ -39,7 +39,7 @@ NDJSON = "application/vnd.elasticsearch+x-ndjson"
 
 _PORTS = {"http": 80, "https": 443}
 
-_UNTRUSTED = ("is not trusted", "give its authority's file (--ca, or {})")
+_UNTRUSTED = ("is not trusted", "give its authority's file ({})")
 
 #: What OpenSSL says of a certificate, what that means, and what to do.
 _CERTIFICATES = (
@@ -298,15 +298,15 @@ def _innermost(error: BaseException) -> str:
     return " ".join(said.rpartition(">: ")[2].split())
 
 
-def tls(said: str, variable: str = "ELASTICSEARCH_CA") -> str:
-    """What OpenSSL's words mean, and what to do; `variable` is the one that names the authority's file."""
+def tls(said: str, option: str = "--ca, or ELASTICSEARCH_CA") -> str:
+    """What OpenSSL's words mean, and what to do; `option` is what takes the authority's file."""
     if "WRONG_VERSION_NUMBER" in said or "RECORD_LAYER_FAILURE" in said:
         return "there is no TLS on this port; write http://, or give the right port"
     before, failed, after = said.partition("certificate verify failed: ")
     why = (after if failed else before).partition(" (_ssl")[0]
     return next(
         (
-            f"its certificate {what} ({why.rstrip('.')}); {advice.format(variable)}"
+            f"its certificate {what} ({why.rstrip('.')}); {advice.format(option)}"
             for mark, what, advice in _CERTIFICATES
             if mark in why
         ),

@@ -335,7 +335,7 @@ def _unanswered(error: Exception, where: str) -> ConfigError | SinkError:
 
     said = _innermost(error)
     if isinstance(error, requests.exceptions.SSLError):
-        return ConfigError(f"{where} fails at TLS: {tls(said, 'KIBANA_CA')}")
+        return ConfigError(f"{where} fails at TLS: {tls(said, '--ca, or KIBANA_CA')}")
     if isinstance(error, requests.exceptions.RetryError | requests.exceptions.Timeout):
         return SinkError(f"{where} does not answer in time; check that the server is well, then try again")
     if "Remote end closed connection" in said or "Connection reset" in said:

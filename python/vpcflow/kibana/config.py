@@ -15,23 +15,17 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vpcflow.config import load, load_owners
-from vpcflow.errors import ConfigError
+from vpcflow.config import load_owners, load_table
 
 if TYPE_CHECKING:
     from vpcflow.owners import Owner
 
 __all__ = ["KibanaConfig", "read"]
-
-_KEYS = ("url", "space", "connectors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +53,7 @@ def read(path: str | os.PathLike[str]) -> KibanaConfig:
     Raises:
         ConfigError: the file can't be read, is not TOML, or has a table, key or value that means nothing.
     """
-    load(path)  # the rest of the file is right, too
-    where = os.fspath(path)
-    table = tomllib.loads(Path(path).read_text(encoding="utf-8")).get("kibana", {})
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{where}: kibana must be a table, [kibana]")
-    for key, value in table.items():
-        if key not in _KEYS:
-            close = difflib.get_close_matches(key, _KEYS, 1)
-            meant = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_KEYS)}"
-            raise ConfigError(f"{where}: [kibana] has no {key}{meant}")
-        if key == "connectors":
-            if not isinstance(value, Mapping) or not all(isinstance(one, Mapping) for one in value.values()):
-                raise ConfigError(f"{where}: [kibana] connectors are tables, [kibana.connectors.NAME]")
-        elif not isinstance(value, str) or not value:
-            raise ConfigError(f"{where}: [kibana] {key} must be a text")
+    table = load_table(path, "kibana", ("url", "space"), ("connectors",))
     connectors = table.get("connectors", {})
     owners = load_owners(path)
-    return KibanaConfig(table.get("url"), table.get("space"), connectors, owners, where)
+    return KibanaConfig(table.get("url"), table.get("space"), connectors, owners, os.fspath(path))

@@ -9,26 +9,24 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from vpcflow.kibana.assets import in_space
+from vpcflow.alerts.document import document
+from vpcflow.alerts.rules import LATE
+from vpcflow.kibana.connectors import id_of
+from vpcflow.kibana.links import dashboard
 
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
+    from vpcflow.connectors import Connector
     from vpcflow.kibana.client import Kibana
-    from vpcflow.kibana.connectors import Connector
     from vpcflow.owners import Owner
 
 __all__ = ["body_of"]
-
-#: How long after its end a record can arrive: AWS delivers to S3 within 10 minutes, then it is read.
-LATE = 900
 
 #: ES|QL in rules.
 _ESQL = (8, 13)
 
 _TOP = 5
-_THROTTLE = "1h"
 
 
 def body_of(
@@ -36,7 +34,7 @@ def body_of(
 ) -> tuple[dict[str, Any] | None, str]:
     """The body to send, without ``enabled``; or None and why this Kibana can't have the rule."""
     name = owner.name if owner else None
-    interval = max(60, min(alert.timespan, 600))
+    interval = _interval(alert)
     if kibana.version >= _ESQL:
         params = _esql_params(alert, name, interval, rest=rest)
     elif (query := alert.dsl(name, rest=rest)) is not None:
@@ -55,6 +53,11 @@ def body_of(
         "actions": [one for one in actions if one is not None],
     }
     return body, ""
+
+
+def _interval(alert: Rule) -> int:
+    """Seconds between two runs. Kibana refuses a throttle below it."""
+    return max(60, min(alert.timespan, 600))
 
 
 def _esql_params(alert: Rule, owner: str | None, interval: int, *, rest: bool) -> dict[str, Any]:
@@ -91,12 +94,13 @@ def _action(
     text = _message(alert, owner, kibana, rest=rest)
     subject = f"[{alert.level}] {{{{rule.name}}}}"
     if connector.type == "email":
-        to = [owner.email] if owner and owner.email else [] if owner else list(connector.to)
+        to = connector.addresses(owner)
         if not to:
             return None  # nobody to tell: the other connectors do
         params: dict[str, Any] = {"to": to, "subject": subject, "message": text}
     elif connector.type == "index":
-        params = {"documents": [_document(alert, owner)]}
+        told = {"value": "{{context.value}}", "hits": "{{context.hits}}", "state": "fired"}
+        params = {"documents": [document(alert, owner, time="{{date}}", name="{{rule.name}}", **told)]}
     elif connector.type == "server-log":
         rows = f"{{{{#context.hits}}}}{_row(alert, kibana)}; {{{{/context.hits}}}}"
         params = {"level": "warn", "message": f"{subject}: {rows}"}
@@ -105,15 +109,22 @@ def _action(
     else:
         params = {"message": f"{subject}\n{text}"}
     return {
-        "id": connector.id(kibana.space),
+        "id": id_of(connector, kibana.space),
         "group": "query matched",
         "params": params,
-        "frequency": {"summary": False, "notify_when": "onThrottleInterval", "throttle": _THROTTLE},
+        "frequency": {
+            "summary": False,
+            "notify_when": "onThrottleInterval",
+            "throttle": _span(max(alert.quiet, _interval(alert))),
+        },
     }
 
 
 def _message(alert: Rule, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
     """What happened, how many, where, the top five, and where to look. Kibana fills the braces."""
+    minutes = -(-(alert.timespan + LATE) // 60)
+    times = (f"now-{minutes}m", "now")
+    link = dashboard(alert, owner, kibana.space, times, rest=rest)
     lines = [
         alert.description,
         "",
@@ -121,7 +132,7 @@ def _message(alert: Rule, owner: Owner | None, kibana: Kibana, *, rest: bool) ->
         f"{{{{#context.hits}}}}* {_row(alert, kibana)}",
         "{{/context.hits}}",
         *([f"It may also be: {'; '.join(alert.false_positives)}.", ""] if alert.false_positives else []),
-        f"{{{{kibanaBaseUrl}}}}{_link(alert, owner, kibana, rest=rest)}",
+        f"{{{{kibanaBaseUrl}}}}{link}",
     ]
     return "\n".join(lines)
 
@@ -138,37 +149,6 @@ def _row(alert: Rule, kibana: Kibana) -> str:
     if kibana.version >= _ESQL:
         return ", ".join(f"{name} {{{{_source.{_plain(name)}}}}}" for name in (*alert.groups, alert.value))
     return ", ".join(f"{name} {{{{_source.{name}}}}}" for name in ("@timestamp", *alert.groups))
-
-
-def _document(alert: Rule, owner: Owner | None) -> dict[str, Any]:
-    document = {
-        "@timestamp": "{{date}}",
-        "event.kind": "alert",
-        "message": "{{rule.name}}",
-        "rule.id": alert.id,
-        "rule.name": alert.title,
-        "vpcflow.level": alert.level,
-        "vpcflow.value": "{{context.value}}",
-        "vpcflow.hits": "{{context.hits}}",
-    }
-    return document | ({"labels.owner": owner.name} if owner else {})
-
-
-def _link(alert: Rule, owner: Owner | None, kibana: Kibana, *, rest: bool) -> str:
-    """The dashboard below Kibana's own URL, filtered, over the time that the rule looks at."""
-    space = "" if kibana.space == "default" else f"/s/{quote(kibana.space)}"
-    board = in_space(f"vpcflow-{alert.dashboard}", kibana.space)
-    minutes = -(-(alert.timespan + LATE) // 60)
-    query = _rison(alert.kql(owner.name if owner else None, rest=rest))
-    return (
-        f"{space}/app/dashboards#/view/{board}?_g=(time:(from:now-{minutes}m,to:now))"
-        f"&_a=(query:(language:kuery,query:{query}))"
-    )
-
-
-def _rison(text: str) -> str:
-    """A text in Rison, as Kibana's URLs have it, fit for a URL."""
-    return quote("'" + text.replace("!", "!!").replace("'", "!'") + "'", safe="'!():*,")
 
 
 def _plain(name: str) -> str:

@@ -18,8 +18,8 @@ from vpcflow.kibana.rule_body import body_of
 
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
+    from vpcflow.connectors import Connector
     from vpcflow.kibana.client import Kibana
-    from vpcflow.kibana.connectors import Connector
     from vpcflow.owners import Owner
 
 __all__ = ["apply", "prepare", "prepare_removal"]

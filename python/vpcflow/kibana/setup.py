@@ -17,8 +17,8 @@ from vpcflow.kibana.client import NEWEST, ForbiddenError
 
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
+    from vpcflow.connectors import Connector
     from vpcflow.kibana.client import Kibana
-    from vpcflow.kibana.connectors import Connector
     from vpcflow.owners import Owner
 
 __all__ = ["PARTS", "Wishes", "apply", "prepare"]

@@ -7,15 +7,22 @@ no table can answer comes from the store.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.engine_sql import StoreEngine, compile_step
+from vpcflow.query.engine_sql import StoreEngine, TableEngine
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
+from vpcflow.query.sql import column
 
-__all__ = ["Need", "condense"]
+__all__ = ["Need", "condense", "copied"]
+
+
+#: What DuckDB takes for all tables.
+_MEMORY = "600MB"
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,51 +44,119 @@ class Need:
     bucket: int
 
 
+@dataclass(frozen=True, slots=True)
+class Condensed:
+    """An engine over tables, and over the store for what none of them can answer."""
+
+    store: StoreEngine
+    tables: tuple[tuple[Need, TableEngine], ...]
+
+    def __call__(self, step: Step) -> list[tuple[object, ...]]:
+        for need, table in self.tables:
+            if (inner := _within(need, step)) is not None:
+                return table(inner)
+        return self.store(step)
+
+
 def condense(engine: Engine, needs: Sequence[Need]) -> Engine:
-    """An engine that reads a store once for each need; for Elasticsearch, which needs none, the same engine.
+    """An engine that reads a store once for each need; for Elasticsearch the same engine.
+
+    Needs that it has tables for already cost nothing.
 
     Raises:
         QueryError: the store can't be read.
     """
-    if not isinstance(engine, StoreEngine):
+    if isinstance(engine, StoreEngine):
+        # Tables that don't fit go to the disk.
+        engine.connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        made = Condensed(engine, ())
+    elif isinstance(engine, Condensed):
+        made = engine
+    else:
         return engine
-    tables = [(need, _table(engine, need, f"condensed{at}")) for at, need in enumerate(needs)]
-
-    def ask(step: Step) -> list[tuple[object, ...]]:
-        for need, table in tables:
-            if (inner := _within(need, step)) is not None:
-                return table(inner)
-        return engine(step)
-
-    return ask
+    for need in needs:
+        if not any(_within(other, _step(need)) for other, _ in made.tables):
+            table = _table(made.store, need, f"condensed{next(_NUMBERS)}")
+            made = Condensed(made.store, (*made.tables, (need, table)))
+    return made
 
 
-def _table(engine: StoreEngine, need: Need, name: str) -> StoreEngine:
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """An engine over a copy, and over the store for what is not in it."""
+
+    store: StoreEngine
+    copy: StoreEngine
+    period: Period
+
+    def __call__(self, step: Step) -> list[tuple[object, ...]]:
+        fields = {*step.fields, *step.filter.fields()}
+        for metric in step.metrics:
+            fields |= {metric.field} if metric.field else set()
+            fields |= set(metric.filter.fields()) if metric.filter is not None else set()
+        inside = step.period and self.period.start <= step.period.start and step.period.end <= self.period.end
+        return (self.copy if inside and fields <= self.copy.columns else self.store)(step)
+
+
+def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
+    """An engine over a copy in memory of what a small store has: a store of many files takes long to open.
+
+    Args:
+        engine: of a store; another one comes back as it is.
+        fields: to copy.
+        period: of the flows to copy.
+
+    Raises:
+        QueryError: the store can't be read.
+    """
     from vpcflow.query.rows import run
 
-    fields, sums = tuple(sorted(need.fields)), tuple(sorted(need.sums))
-    metrics = (Metric("count", "n"), *(Metric("sum", field, field) for field in sums))
-    step = Step(need.filter, need.period, fields, need.bucket, metrics, absent=need.fields)
-    columns = ["epoch", *fields, "n", *sums]
-    inner = compile_step(step, engine.columns)
-    named = ", ".join(_name(column) for column in columns)
+    if not isinstance(engine, StoreEngine):
+        return engine
+    names = sorted(set(fields))
+    columns = ", ".join(f"{column(name, engine.columns)} AS {_name(name)}" for name in names)
+    start, end = (moment.isoformat() for moment in period)
     statement = (
-        f'CREATE TEMP TABLE {name} AS SELECT *, make_timestamptz(epoch * 1000) AS "@timestamp"'  # noqa: S608
-        f" FROM ({inner}) AS rows({named})"
+        f'CREATE TEMP TABLE loaded AS SELECT "@timestamp", {columns} FROM flows'  # noqa: S608 - names only
+        f" WHERE \"@timestamp\" >= TIMESTAMPTZ '{start}' AND \"@timestamp\" < TIMESTAMPTZ '{end}'"
     )
     for _ in run(engine.connection, statement).rows:
         pass
-    return StoreEngine(engine.connection, frozenset([*fields, *sums]), name, "n")
+    return _Loaded(engine, StoreEngine(engine.connection, frozenset(names), "loaded"), period)
+
+
+def _step(need: Need) -> Step:
+    """What a need asks for, in one step."""
+    metrics = (Metric("count", "n"), *(Metric("sum", field, field) for field in sorted(need.sums)))
+    fields = tuple(sorted(need.fields))
+    return Step(need.filter, need.period, fields, need.bucket, metrics, absent=need.fields)
+
+
+def _table(engine: StoreEngine, need: Need, name: str) -> TableEngine:
+    from vpcflow.query.rows import fetch
+
+    step = _step(need)
+    fields, sums = step.fields, tuple(sorted(need.sums))
+    columns = ["epoch", *fields, "n", *sums]
+    named = ", ".join(_name(column) for column in columns)
+    statement = (
+        f'CREATE TEMP TABLE {name} AS SELECT *, make_timestamptz(epoch * 1000) AS "@timestamp"'  # noqa: S608
+        f" FROM ({engine.statement(step)}) AS rows({named})"
+    )
+    fetch(engine.connection, statement)
+    return TableEngine(engine.connection, frozenset([*fields, *sums]), name, "n")
 
 
 def _within(need: Need, step: Step) -> Step | None:
     """The step for the table of a need: without the period and the filter that all of the table has."""
-    condition: Filter | None = step.filter
-    if need.filter.tree is not None:
-        if need.filter != (step.filter.base or step.filter):
-            return None
+    if need.filter.tree is None:
+        condition = step.filter
+    elif need.filter == step.filter:
+        condition = Filter()
+    elif need.filter == step.filter.base and step.filter.narrowing is not None:
         condition = step.filter.narrowing
-    condition = condition or Filter()
+    else:
+        return None
     fields = {*step.fields, *condition.fields()}
     for metric in step.metrics:
         if metric.kind in ("first", "last") or (metric.kind == "sum" and metric.field not in need.sums):

@@ -98,6 +98,8 @@ def _rows(step: Step, client: Elasticsearch, index: str) -> Iterator[tuple[Any, 
         if not step.fields and not step.bucket:
             yield _values(step, found, answer["hits"]["total"]["value"])
             return
+        if "groups" not in found:  # no index has such a name yet
+            return
         for group in found["groups"]["buckets"]:
             key = group["key"]
             time = (_date(key["bucket"]),) if step.bucket else ()

@@ -9,46 +9,91 @@ from typing import TYPE_CHECKING, Any
 
 from vpcflow.query.answer import Step
 from vpcflow.query.fields import has_several, kind
-from vpcflow.query.model import Metric
+from vpcflow.query.model import Metric, Period
 from vpcflow.query.sql import column, compile_filter, literal
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["StoreEngine", "compile_step", "engine"]
+    from vpcflow.query.store import Selection
+
+__all__ = ["StoreEngine", "TableEngine", "compile_step", "engine"]
 
 
-def engine(connection: duckdb.DuckDBPyConnection) -> StoreEngine:
-    """Asks a store: a connection of `vpcflow.query.store.connect`."""
-    described = connection.execute("SELECT column_name FROM (DESCRIBE flows)").fetchall()
-    return StoreEngine(connection, frozenset(str(row[0]) for row in described))
+def engine(connection: duckdb.DuckDBPyConnection, period: Period | None = None) -> StoreEngine:
+    """Asks a store. Each step opens the files of its own days only.
+
+    Args:
+        connection: of `vpcflow.query.store`.
+        period: whose files a step without a period opens; None is all.
+    """
+    return StoreEngine(connection, period)
 
 
-@dataclass(frozen=True, slots=True)
 class StoreEngine:
-    """An `Engine` over a view or table of flows.
+    """An `Engine` over the flows of a store: `engine` makes one.
 
     Attributes:
         connection: of the store.
-        columns: those that the view has.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, period: Period | None) -> None:
+        self.connection = connection
+        self._period = period
+        self._known: dict[str, Selection] = {}
+
+    def __call__(self, step: Step) -> list[tuple[Any, ...]]:
+        return _rows(self.connection, step, self.statement(step))
+
+    def statement(self, step: Step) -> str:
+        """What DuckDB is asked."""
+        from vpcflow.query.store import files_of, selection
+
+        files = files_of(self.connection, step.period or self._period)
+        if files not in self._known:
+            self._known[files] = selection(self.connection, files)
+        flows = self._known[files]
+        asked = compile_step(step, flows.columns)
+        return f"WITH flows AS NOT MATERIALIZED ({flows.select(_names(step))}) FROM ({asked})"
+
+
+@dataclass(frozen=True, slots=True)
+class TableEngine:
+    """An `Engine` over a table of flows.
+
+    Attributes:
+        connection: that has it.
+        columns: those of the table.
         table: its name.
         weight: the column that says how many flows a row stands for; None for one.
     """
 
     connection: duckdb.DuckDBPyConnection
     columns: frozenset[str]
-    table: str = "flows"
+    table: str
     weight: str | None = None
 
     def __call__(self, step: Step) -> list[tuple[Any, ...]]:
-        from vpcflow.query.rows import run
+        return _rows(self.connection, step, compile_step(step, self.columns, self.table, self.weight))
 
-        statement = compile_step(step, self.columns, self.table, self.weight)
-        rows = run(self.connection, statement).rows
-        dates = _dates(step)
-        if not dates:
-            return list(rows)
-        return [tuple(_date(value) if at in dates else value for at, value in enumerate(row)) for row in rows]
+
+def _names(step: Step) -> set[str]:
+    """The columns that a step needs."""
+    names = {"@timestamp", "date", *step.fields, *step.filter.fields()}
+    for metric in step.metrics:
+        names |= {metric.field} if metric.field else set()
+        names |= set(metric.filter.fields()) if metric.filter else set()
+    return names
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, step: Step, statement: str) -> list[tuple[Any, ...]]:
+    from vpcflow.query.rows import fetch
+
+    rows = fetch(connection, statement)
+    dates = _dates(step)
+    if not dates:
+        return rows
+    return [tuple(_date(value) if at in dates else value for at, value in enumerate(row)) for row in rows]
 
 
 def compile_step(step: Step, columns: Container[str], table: str = "flows", weight: str | None = None) -> str:
@@ -84,15 +129,23 @@ def compile_step(step: Step, columns: Container[str], table: str = "flows", weig
     places = {metric.name: f"n{at}" for at, metric in enumerate(step.metrics)}
     having = [f"{places[one.name]} {one.operator} {_plain(one.value)}" for one in step.having]
     statement += f" HAVING {' AND '.join(having)}" if having else ""
-    if step.order is not None and step.limit is not None and keys:
-        by, down = step.order
-        equal = [
-            f"ip_hex(k{at})" if kind(field) == "ip" else f"k{at}" for at, field in enumerate(step.fields)
-        ]
-        order = [f"{places[by]} {'DESC' if down else 'ASC'} NULLS LAST", *equal]
-        statement += f" ORDER BY {', '.join(order)}"
-    statement += f" LIMIT {step.limit}" if step.limit is not None and keys else ""
-    return statement
+    if step.limit is None or not keys:
+        return statement
+    if step.order is None:
+        return f"{statement} LIMIT {step.limit}"
+    return _first(statement, step.fields, places[step.order[0]], step.limit, down=step.order[1])
+
+
+def _first(groups: str, fields: tuple[str, ...], by: str, limit: int, *, down: bool) -> str:
+    """The first groups alone. Equals go by their addresses' bits, made for those in question only."""
+    rank = f"{by} {'DESC' if down else 'ASC'} NULLS LAST"
+    last = f"SELECT {by} FROM groups ORDER BY {rank} LIMIT 1 OFFSET {limit - 1}"  # noqa: S608
+    equal = [f"ip_hex(k{at})" if kind(field) == "ip" else f"k{at}" for at, field in enumerate(fields)]
+    return (
+        f"WITH groups AS MATERIALIZED ({groups}) SELECT * FROM groups"  # noqa: S608 - values are literals
+        f" WHERE coalesce({by} {'>=' if down else '<='} ({last}), true)"
+        f" ORDER BY {', '.join([rank, *equal])} LIMIT {limit}"
+    )
 
 
 def _input(metric: Metric, columns: Container[str]) -> str:

@@ -8,16 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vpcflow.query.answer import Engine, Step
+from vpcflow.query.model import Period
 
-__all__ = ["open_flows"]
+__all__ = ["is_elasticsearch", "open_flows"]
 
 #: So many rows ES|QL gives at once.
 _MOST = 10_000
 
 
+def is_elasticsearch(target: str | os.PathLike[str]) -> bool:
+    """Whether a target is an Elasticsearch; else it is the folder of a store."""
+    return re.match(r"(?i:https?://)|cloud:", os.fspath(target)) is not None
+
+
 @contextmanager
 def open_flows(
-    target: str | os.PathLike[str], *, namespace: str | None = None, ca: str | os.PathLike[str] | None = None
+    target: str | os.PathLike[str],
+    *,
+    namespace: str | None = None,
+    ca: str | os.PathLike[str] | None = None,
+    period: Period | None = None,
 ) -> Iterator[Engine]:
     """An engine for `vpcflow.query.answer.answer`.
 
@@ -27,18 +37,20 @@ def open_flows(
         namespace: of the data stream in Elasticsearch; None is all of them.
         ca: file with the certificates to trust for Elasticsearch; None is ``ELASTICSEARCH_CA``, else the
             system's.
+        period: of a store, which files a step without a period of its own opens: those of its days. None is
+            all of them. A step with one opens those of its own days in any case.
 
     Raises:
         ConfigError: there is no store, nothing is in it, or the URL, certificate or credentials won't do.
         SinkError: Elasticsearch can't be reached.
     """
     text = os.fspath(target)
-    if not re.match(r"(?i:https?://)|cloud:", text):
+    if not is_elasticsearch(text):
         from vpcflow.query import engine_sql
-        from vpcflow.query.store import connect
+        from vpcflow.query.store import open_store
 
-        with connect(text) as connection:
-            yield engine_sql.engine(connection)
+        with open_store(text) as connection:
+            yield engine_sql.engine(connection, period)
         return
     with _elasticsearch(text, namespace, ca) as engine:
         yield engine

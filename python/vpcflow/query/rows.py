@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vpcflow.errors import QueryError
+from vpcflow.query.store import beside_writers
 
 if TYPE_CHECKING:
     import os
 
     import duckdb
 
-__all__ = ["QueryError", "Rows", "copy_parquet", "run"]
+__all__ = ["QueryError", "Rows", "copy_parquet", "fetch", "run", "write_parquet"]
 
 _FETCH = 10_000
 
@@ -43,11 +44,28 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
 
     try:
         last = _run_but_last(connection, sql)
-        result = connection.execute(_with_text_times(connection, last) or last)
+        selected = beside_writers(connection, lambda: _describe(connection, last))
+        result = beside_writers(connection, lambda: connection.execute(_with_text_times(selected, last)))
         described = result.description or []
-        columns = _unique([str(column[0]) for column in (_describe(connection, last) or described)])
+        columns = _unique([str(column[0]) for column in (selected or described)])
         numeric = [_is_number(str(column[1])) for column in described]
         return Rows(columns, numeric, _fetch(result))
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    """All rows of one statement, none of whose columns is a time with a zone.
+
+    Raises:
+        QueryError: DuckDB doesn't take it.
+    """
+    import duckdb
+
+    try:
+        return beside_writers(connection, lambda: connection.execute(sql).fetchall())
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except duckdb.Error as error:
@@ -61,11 +79,43 @@ def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os
     try:
         last = _run_but_last(connection, sql)
         target = str(path).replace("'", "''")
-        connection.execute(f"COPY (\n{last}\n) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        beside_writers(
+            connection,
+            lambda: connection.execute(f"COPY (\n{last}\n) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"),
+        )
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except duckdb.Error as error:
         raise QueryError(_one_line(error)) from error
+
+
+def write_parquet(rows: Rows, types: Sequence[str], path: str | os.PathLike[str]) -> None:
+    """Writes rows into a Parquet file.
+
+    Args:
+        rows: whatever they come from.
+        types: DuckDB's of the columns; values are cast to them.
+        path: of the file.
+    """
+    import duckdb
+
+    columns = ", ".join(
+        f"CAST(row[{at}] AS {of}) AS {_quoted(name)}"
+        for at, (name, of) in enumerate(zip(rows.columns, types, strict=True), 1)
+    )
+    texts = [[None if value is None else str(value) for value in row] for row in rows.rows]
+    target = str(path).replace("'", "''")
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE texts (rows VARCHAR[][])")
+        connection.execute("INSERT INTO texts VALUES (?)", [texts])
+        connection.execute(
+            f"COPY (SELECT {columns} FROM (SELECT unnest(rows) AS row FROM texts))"  # noqa: S608
+            f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _run_but_last(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
@@ -87,14 +137,10 @@ def _describe(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str
     return list(zip(relation.columns, map(str, relation.types), strict=True))
 
 
-def _with_text_times(connection: duckdb.DuckDBPyConnection, sql: str) -> str | None:
-    """The statement with its times as text, or None if it has none.
-
-    DuckDB needs pytz to make Python objects of them.
-    """
-    columns = _describe(connection, sql)
+def _with_text_times(columns: list[tuple[str, str]] | None, sql: str) -> str:
+    """The statement with its times as text: DuckDB needs pytz to make Python objects of them."""
     if columns is None or not any("WITH TIME ZONE" in kind for _, kind in columns):
-        return None
+        return sql
     selected = []
     for at, (_, kind) in enumerate(columns):
         if kind == "TIMESTAMP WITH TIME ZONE":

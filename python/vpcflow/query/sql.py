@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from ipaddress import IPv4Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from vpcflow.errors import ConfigError
@@ -91,12 +91,7 @@ def _like(value: Any) -> str:
 def _network(left: str, cidr: str) -> str:
     network = ip_network(cidr)
     if not isinstance(network, IPv4Network):
-        low, high = (f"{int(network[end]):032x}" for end in (0, -1))
-        if int(network[0]) == 0 and network.prefixlen <= 80:  # IPv4 is ::ffff:0:0/96, as in Elasticsearch
-            return f"ip_hex({left}) BETWEEN '{low}' AND '{high}'"
-        return (
-            f"CASE WHEN contains({left}, ':') THEN ip_hex({left}) BETWEEN '{low}' AND '{high}' ELSE false END"
-        )
+        return _network_of_ipv6(left, network)
     if network.prefixlen == 0:
         return f"contains({left}, '.')"
     if network.prefixlen == 32:
@@ -106,4 +101,28 @@ def _network(left: str, cidr: str) -> str:
     if len(parts) == 1:
         return f"starts_with({left}, '{'.'.join(parts[0])}.')"
     common = "".join(rf"{octet}\." for octet in parts[0][:-1])
-    return rf"regexp_matches({left}, '^{common}({'|'.join(part[-1] for part in parts)})(\.|$)')"
+    match = rf"regexp_matches({left}, '^{common}({'|'.join(part[-1] for part in parts)})(\.|$)')"
+    # To compare beginnings takes a fraction of the time.
+    return f"(starts_with({left}, '{'.'.join(parts[0][:-1])}.') AND {match})" if common else match
+
+
+def _network_of_ipv6(left: str, network: IPv6Network) -> str:
+    low, high = (f"{int(network[end]):032x}" for end in (0, -1))
+    if int(network[0]) == 0 and network.prefixlen <= 80:  # IPv4 is ::ffff:0:0/96, as in Elasticsearch
+        return f"ip_hex({left}) BETWEEN '{low}' AND '{high}'"
+    if network.prefixlen <= 16 and low[0] != "0":
+        return f"(contains({left}, ':') AND regexp_matches({left}, '^{_first_group(low, high)}:'))"
+    return f"CASE WHEN contains({left}, ':') THEN ip_hex({left}) BETWEEN '{low}' AND '{high}' ELSE false END"
+
+
+def _first_group(low: str, high: str) -> str:
+    """A pattern for the first group of IPv6 addresses, whose digits are all written: it begins with no 0.
+
+    The 32 digits that `ip_hex` compares take twenty times as long.
+    """
+    digits = "0123456789abcdef"
+    pairs = zip(low[:4], high[:4], strict=True)
+    return "".join(
+        one if one == other else f"[{digits[digits.index(one) : digits.index(other) + 1]}]"
+        for one, other in pairs
+    )

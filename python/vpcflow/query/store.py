@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+from datetime import UTC, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vpcflow import _core
 from vpcflow.errors import ConfigError
@@ -15,7 +19,16 @@ from vpcflow.sinks import DEFAULT_TARGET
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["connect"]
+    from vpcflow.query.model import Period
+
+__all__ = ["Selection", "beside_writers", "connect", "files_of", "open_store", "selection"]
+
+T = TypeVar("T")
+
+#: So often a store is asked that is written to meanwhile.
+_TRIES = 50
+#: Seconds by which the times of files may differ from the clock.
+_CLOCK = 1.0
 
 # An address as 32 digits, IPv4 as IPv6 has it: what sorts and compares as addresses do. What stands for ::
 # is as many groups as are missing.
@@ -31,6 +44,8 @@ CREATE MACRO ip_hex(ip) AS CASE
     list_transform(string_split(ip, '.'), lambda g: printf('%02x', CAST(g AS INTEGER))), '')
 END
 """
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 # What a column is that no file has, by its Elasticsearch type; the others are text.
 _TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "double": "DOUBLE", "long": "BIGINT"}
@@ -57,6 +72,25 @@ def connect(
     """
     import duckdb
 
+    connection = open_store(store, writable=writable)
+    try:
+        select = selection(connection, files_of(connection)).select()
+        beside_writers(connection, lambda: connection.execute(f"CREATE VIEW flows AS {select}"))
+    except duckdb.Error as error:
+        connection.close()
+        raise _unreadable(error) from error
+    except ConfigError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_store(
+    store: str | os.PathLike[str], *, writable: Iterable[str | os.PathLike[str]] = ()
+) -> duckdb.DuckDBPyConnection:
+    """The same without the view, which costs the opening of every file: for `selection`."""
+    import duckdb
+
     root = Path(store)
     if not root.is_dir():
         raise ConfigError(f"{root}: no store is there; make one with: vpcflow index SOURCE --to {root}")
@@ -70,6 +104,8 @@ def connect(
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        # A statement opens each file twice, for its columns and for its rows.
+        connection.execute("SET parquet_metadata_cache = true")
         connection.execute(f"SET temp_directory = {_literal(Path(tempfile.gettempdir()) / 'vpcflow-duckdb')}")
         # The pattern is checked like a path, before it is expanded.
         folders = [f"{root.resolve()}/", f"{_escape_glob(str(root.resolve()))}/"]
@@ -78,35 +114,125 @@ def connect(
             f"SET allowed_paths = [{', '.join(_literal(Path(p).absolute()) for p in writable)}]"
         )
         connection.execute("SET enable_external_access = false")
-        _make_view(connection, root.resolve())
+        connection.execute(f"SET VARIABLE vpcflow_store = {_literal(root.resolve())}")
+        connection.execute(_IP_HEX)
     except duckdb.Error as error:
         connection.close()
-        raise ConfigError(f"{root}: the store can't be read: {str(error).splitlines()[0]}") from error
+        raise _unreadable(error) from error
     return connection
 
 
-def _make_view(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
-    pattern = _escape_glob(str(root)) + "/date=*/[!.]*.parquet"
-    files = f"read_parquet({_literal(pattern)}, union_by_name = true, hive_partitioning = true)"
-    stored = [str(row[0]) for row in connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()]  # noqa: S608
-    absent: list[str] = []
-    derived: dict[str, str] = {}
+def files_of(connection: duckdb.DuckDBPyConnection, period: Period | None = None) -> str:
+    """The files that have all flows of a period, in SQL; those of other days are not opened.
+
+    Args:
+        connection: of `connect` or `open_store`.
+        period: by ``@timestamp``; None is all flows.
+    """
+    patterns = ", ".join(map(_literal, _patterns(_root(connection), period)))
+    return f"read_parquet([{patterns}], union_by_name = true, hive_partitioning = true)"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The flows of some files.
+
+    Attributes:
+        files: in SQL.
+        columns: what each is, made of what the files store; by name.
+        stored: what each that a column can be made of is in the files, or in their place.
+    """
+
+    files: str
+    columns: dict[str, str]
+    stored: dict[str, str]
+
+    def select(self, names: Container[str] | None = None) -> str:
+        """The columns of these names, as far as there are such, or all. Each costs, be it used or not."""
+        columns = {name: sql for name, sql in self.columns.items() if names is None or name in names}
+        needed = {quoted for sql in columns.values() for quoted in _QUOTED.findall(sql)}
+        inner = ", ".join(sql for name, sql in self.stored.items() if _name(name) in needed)
+        outer = ", ".join(f"{sql} AS {_name(name)}" for name, sql in columns.items())
+        return f"SELECT {outer} FROM (SELECT {inner} FROM {self.files})"  # noqa: S608 - names only
+
+
+def selection(connection: duckdb.DuckDBPyConnection, files: str) -> Selection:
+    """The flows of files.
+
+    Raises:
+        ConfigError: a file can't be read.
+    """
+    import duckdb
+
+    try:
+        described = beside_writers(
+            connection,
+            lambda: connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall(),  # noqa: S608
+        )
+    except duckdb.Error as error:
+        raise _unreadable(error) from error
+    return _select(files, [str(row[0]) for row in described])
+
+
+def _unreadable(error: Exception) -> ConfigError:
+    return ConfigError(f"the store can't be read: {str(error).splitlines()[0]}")
+
+
+def beside_writers(connection: duckdb.DuckDBPyConnection, ask: Callable[[], T]) -> T:
+    """What `ask` gives, which reads the store; asked again when a file was replaced or removed meanwhile.
+
+    DuckDB opens a file once for what is in it and once more for the rows. An object that is indexed again
+    between the two leaves other rows there, or none, and DuckDB an error that is not the user's.
+    """
+    import duckdb
+
+    for left in reversed(range(_TRIES)):
+        begun = time.time()
+        try:
+            return ask()
+        except (duckdb.InterruptException, duckdb.ProgrammingError, duckdb.DataError):
+            raise  # Ctrl-C, or the statement's own
+        except duckdb.Error:
+            folders = _root(connection).glob("date=*")
+            written = max((folder.stat().st_mtime for folder in folders), default=0.0)
+            if not left or written < begun - _CLOCK:
+                raise
+    raise AssertionError
+
+
+def _root(connection: duckdb.DuckDBPyConnection) -> Path:
+    row = connection.execute("SELECT getvariable('vpcflow_store')").fetchone()
+    return Path(row[0] if row else "")
+
+
+def _patterns(root: Path, period: Period | None) -> list[str]:
+    """What the files are called. DuckDB opens each for its columns, before it knows which days are wanted."""
+    every = _escape_glob(str(root))
+    if period is None:
+        return [f"{every}/date=*/[!.]*.parquet"]
+    first, last = (
+        f"date={moment.astimezone(UTC).date()}"
+        for moment in (period.start, period.end - timedelta(microseconds=1))
+    )
+    days = sorted(day.name for day in root.glob("date=*") if next(day.glob("[!.]*.parquet"), None))
+    # Of a period without a file something has to be there still, for its columns.
+    chosen = [day for day in days if first <= day <= last] or days[-1:]
+    return [f"{every}/{day}/[!.]*.parquet" for day in chosen]
+
+
+def _select(files: str, stored: list[str]) -> Selection:
+    columns: dict[str, str] = {}
+    # By name: what a file brings that is written later would be there twice with a star.
+    inner = {name: _name(name) for name in stored}
     for name, kind, sql in _core.columns():
+        columns[name] = _name(name)
         if sql is not None:
             # A file may hold it after all, when something other than the records gave it.
-            derived[name] = f"coalesce({_name(name)}, {sql})" if name in stored else sql
+            columns[name] = f"coalesce({_name(name)}, {sql})" if name in stored else sql
         elif name not in stored:
-            absent.append(f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')}) AS {_name(name)}")
-    known = [name for name, _, _ in _core.columns()]
-    order = known + [name for name in stored if name not in known]
-    columns = ", ".join(
-        f"{derived[name]} AS {_name(name)}" if name in derived else _name(name) for name in order
-    )
-    inner = ", ".join(["*", *absent])
-    connection.execute(
-        f"CREATE VIEW flows AS SELECT {columns} FROM (SELECT {inner} FROM {files})"  # noqa: S608 - names only
-    )
-    connection.execute(_IP_HEX)
+            inner[name] = f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')}) AS {_name(name)}"
+    columns |= {name: _name(name) for name in stored if name not in columns}
+    return Selection(files, columns, inner)
 
 
 def _name(column: str) -> str:

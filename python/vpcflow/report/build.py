@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from vpcflow.dashboards import Dashboard, Panel, load
 from vpcflow.errors import ConfigError
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.condensed import Need, condense
+from vpcflow.query.condensed import Need, condense, copied
 from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.flows import open_flows
@@ -32,6 +32,8 @@ _TIMELINE = Panel(
     Query.parse({"bucket": "auto", "metrics": [{"count": "flows"}]}),
 )
 
+#: Up to so many flows of a store are copied into memory.
+_FEW = 1_000_000
 _MINUTE = "%Y-%m-%d %H:%M"
 
 
@@ -105,8 +107,12 @@ def build(
         QueryError, SinkError: from whom is asked.
     """
     with open_flows(target, namespace=namespace, ca=ca) as flows:
-        span = _span(flows, period, _public(target))
-        engine = condense(flows, _needs(boards, span))
+        span, total = _span(flows, period, _public(target))
+        if total <= _FEW:
+            whole = Period((span.before or span.period).start, span.period.end)
+            engine = copied(flows, _fields(boards), whole)
+        else:
+            engine = condense(flows, _needs(boards, span))
         chosen = values(engine, span.period)
         made = [_board(board, engine, span, chosen if with_cubes else None) for board in boards]
         timeline = numbers(_TIMELINE, boards[0], engine, span)
@@ -130,24 +136,33 @@ def _board(board: Dashboard, engine: Engine, span: Span, chosen: Sequence[Values
     return Board(board, made, [cubes(one, engine, span, chosen) if chosen else [] for one in made])
 
 
-def _span(engine: Engine, period: Period | None, where: str) -> Span:
-    ends = (Metric("first", "first"), Metric("last", "last"))
-    ((first, last),) = engine(Step(Filter(), None, (), None, ends)) or [(None, None)]
+def _span(engine: Engine, period: Period | None, where: str) -> tuple[Span, int]:
+    """The time of the report, and how many flows there are at any time."""
+    ends = (Metric("first", "first"), Metric("last", "last"), Metric("count", "n"))
+    ((first, last, total),) = engine(Step(Filter(), None, (), None, ends)) or [(None, None, 0)]
     if first is None:
         raise ConfigError(f"{where}: there are no flows; bring some with: vpcflow index SOURCE --to {where}")
     if period is None:
         bucket = _bucket(last.timestamp() - first.timestamp())
         start, end = (int(moment.timestamp()) // bucket * bucket for moment in (first, last))
-        return Span(
-            Period(*(datetime.fromtimestamp(one, UTC) for one in (start, end + bucket))), None, bucket
-        )
+        whole = Period(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end + bucket, UTC))
+        return Span(whole, None, bucket), total
     if last < period.start or first >= period.end:
         raise ConfigError(
             f"{where}: there are no flows from {period.start:{_MINUTE}} to {period.end:{_MINUTE}} UTC;"
             f" those there are go from {first:{_MINUTE}} to {last:{_MINUTE}}"
         )
     length = period.end - period.start
-    return Span(period, Period(period.start - length, period.start), _bucket(length.total_seconds()))
+    before = Period(period.start - length, period.start)
+    return Span(period, before, _bucket(length.total_seconds())), total
+
+
+def _fields(boards: Iterable[Dashboard]) -> set[str]:
+    """Every field that a report asks for."""
+    queries = [panel.query for board in boards for panel in board.panels if panel.query]
+    searches = [board.search for board in boards if board.search]
+    fields = {field for query in queries for field in query.fields()} | set(DIMENSIONS.values())
+    return fields.union(*(one.columns for one in searches), *(one.query.fields() for one in searches))
 
 
 def _bucket(seconds: float) -> int:
@@ -196,7 +211,9 @@ def _say_what_lacks(panels: Sequence[Numbers], engine: Engine, span: Span) -> No
     from vpcflow.kibana.build.needs import needs
 
     empty = [one for one in panels if one.panel.query and not one.note and _is_empty(one)]
-    fields = list(dict.fromkeys(field for one in empty for field in _asked(one.panel)))
+    # What every flow log has is not asked for: it takes another reading of the store.
+    asked = dict.fromkeys(field for one in empty for field in _asked(one.panel))
+    fields = [field for field in asked if not _many(field) or needs([field])]
     if not fields:
         return
     metrics = tuple(Metric("share", field, filter=Filter({f"{field}|exists": True})) for field in fields)

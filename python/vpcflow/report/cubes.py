@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpcflow.query.answer import Engine, Step
+from vpcflow.query.condensed import Need, condense
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
 from vpcflow.report.numbers import Numbers, Span
@@ -105,6 +106,10 @@ def cubes(made: Numbers, engine: Engine, span: Span, chosen: Sequence[Values]) -
     if made.panel.query is None or not made.keys or not added(made.metrics):
         return []
     there = {one.name for one in chosen} | {"time"}
+    largest = _step(made, span, tuple(name for name in _PLANS[0] if name in there))
+    sums = frozenset(metric.field for metric in largest.metrics if metric.kind == "sum" and metric.field)
+    fields = frozenset([*largest.fields, *_shared(largest.metrics)])
+    engine = condense(engine, [Need(largest.filter, fields, sums, span.period, span.bucket)])
     taken: list[Cube] = []
     tried: set[tuple[str, ...]] = set()
     for plan in _PLANS:
@@ -119,9 +124,12 @@ def cubes(made: Numbers, engine: Engine, span: Span, chosen: Sequence[Values]) -
     return taken
 
 
-def _cube(
-    made: Numbers, engine: Engine, span: Span, by: tuple[str, ...], chosen: Sequence[Values]
-) -> Cube | None:
+def _shared(metrics: Sequence[Metric]) -> list[str]:
+    """What shares are of."""
+    return [field for metric in metrics if metric.filter is not None for field in metric.filter.fields()]
+
+
+def _step(made: Numbers, span: Span, by: tuple[str, ...]) -> Step:
     if made.panel.query is None:
         raise TypeError(made.panel)
     dimensions = tuple(DIMENSIONS[name] for name in by if name != "time")
@@ -129,7 +137,7 @@ def _cube(
     for at, field in enumerate(made.fields):
         one_each = dict.fromkeys(key[at] for key in made.keys)
         condition = condition.narrowed((field,), [(value,) for value in one_each])
-    step = Step(
+    return Step(
         condition,
         span.period,
         tuple(dict.fromkeys([*made.fields, *dimensions])),  # a field can be a group and a filter at once
@@ -140,6 +148,12 @@ def _cube(
         CELLS + 1,
         frozenset(dimensions) - frozenset(made.fields),
     )
+
+
+def _cube(
+    made: Numbers, engine: Engine, span: Span, by: tuple[str, ...], chosen: Sequence[Values]
+) -> Cube | None:
+    step = _step(made, span, by)
     rows = engine(step)
     return None if len(rows) > CELLS else _cells(made, step, rows, by, chosen)
 

@@ -102,7 +102,9 @@
       return rows;
     }
     const total = points.reduce((sum, point) => sum + point[2], 0) || 1;
-    return points.map((point) => ({
+    // Parts that nobody could see make the arc of the largest end where it begins: it would not be drawn.
+    const seen = panel.type === "donut" ? points.filter((point) => point[2] >= total / 1000) : points;
+    return seen.map((point) => ({
       ...row(point[1], point[2]),
       part: shown(point[2] / total, "share"),
       x: String(panel.keys[point[1]][0]),
@@ -147,7 +149,7 @@
       body.replaceChildren(...rows.map((point) => make("tr", {}, ...columns.map((column) => {
         const found = column.before && isFiltered ? null : column.value(point);
         const text = column.number ? shown(found, column.unit) : found === null ? "–" : String(found);
-        const cell = make("td", { className: (column.number ? "n" : "") + (column.first ? " first" : "") + (found === null ? " absent" : ""), textContent: text });
+        const cell = make("td", { className: (column.number ? "n" : "") + (column.first ? " first" : "") + (found === null ? " absent" : "") + (text.length > 40 ? " wide" : ""), textContent: text });
         if (column.first) cell.style.setProperty("--part", `${Math.max(0, 100 * found / most)}%`);
         return cell;
       }))));
@@ -174,7 +176,7 @@
   }
 
   function drawChart(panel, box) {
-    const place = make("div", { className: "chart" });
+    const place = make("div", { className: panel.names.length > 5 && panel.time ? "chart many" : "chart" });
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", `${panel.title}: a chart`);
     box.append(place);

@@ -134,9 +134,12 @@ def chart_rows(made: Numbers, span: Span) -> list[dict[str, Any]]:
     """The data of a panel's chart, as far as they are drawn: what page.js makes for the page."""
     names = [text(key) for key in made.keys]
     if not made.over_time:
+        # Parts that nobody could see make the arc of the largest end where it begins: it would not be drawn.
+        least = sum(point[2] for point in made.points) / 1000 if made.panel.type == "donut" else 0
         return [
             {"k": names[group], "v": values[0], "x": str(made.keys[group][0]), "y": str(made.keys[group][-1])}
             for _, group, *values in made.points
+            if values[0] >= least
         ]
     found = {(time, group): values[0] for time, group, *values in made.points}
     length = timedelta(seconds=span.bucket)
@@ -160,7 +163,13 @@ def _over_time(made: Numbers) -> dict[str, Any]:
         "field": "t",
         "type": "temporal",
         "scale": {"type": "utc"},
-        "axis": {"grid": False, "tickCount": 8, "labelFlush": True, "labelOverlap": True},
+        "axis": {
+            "grid": False,
+            "tickCount": 8,
+            "labelFlush": True,
+            "labelOverlap": True,
+            "format": {"minutes": "%H:%M", "hours": "%H:%M", "day": "%a %d", "date": "%a %d"},
+        },
     }
     encoding = {
         "x": x,

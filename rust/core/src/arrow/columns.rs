@@ -195,10 +195,7 @@ impl<'a> Builder<'a> {
     fn added(&self, field: &Mapped) -> ArrayRef {
         let Some(added) = &self.context.batch.added else { return dictionary::of_one(self.rows(), None) };
         let (said, numbers): (Vec<Option<&Said>>, &[u32]) = match field.source {
-            Source::Side(side, number) => {
-                let said = added.entries.iter().map(|entry| entry.side(number));
-                (said.collect(), &added.sides[side as usize])
-            }
+            Source::Side(side, number) => added.values(side, number),
             Source::Top(number) => {
                 (added.wholes.iter().map(|whole| whole.top.get(number)?.as_ref()).collect(), &added.records)
             }

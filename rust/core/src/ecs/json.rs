@@ -19,6 +19,9 @@ use crate::time::Clock;
 const REPEATS: usize = 4;
 const ESCAPED: usize = 6;
 
+/// So many rows ahead, memory is asked for what enrichers said.
+const AHEAD: usize = 4;
+
 /// Writes the documents of one batch.
 pub(super) struct Writer<'a> {
     context: &'a Context<'a>,
@@ -62,6 +65,9 @@ impl<'a> Writer<'a> {
         let mut errors = batch.error_rows.iter().map(|&(row, _)| row as usize).peekable();
         for row in 0..batch.rows {
             before(row, &mut buffer);
+            if let Some(added) = &batch.added {
+                added.fetch(row + AHEAD);
+            }
             let texts = (longest.unwrap_or_else(|| batch.text_len(row)) + carried) * REPEATS * ESCAPED;
             let written = if errors.next_if_eq(&row).is_some() {
                 // Line and message, which names the field at fault and repeats some of the line.
@@ -211,8 +217,10 @@ impl<'a> Good<'a> {
                     true
                 }
                 Op::Side(side, added) => {
-                    let (json, length) = added.entry(*side, row).json();
-                    to.piece(json, 0, length);
+                    for &piece in added.pieces(*side, row).iter().take_while(|&&piece| piece != 0) {
+                        let (json, start, length) = added.pieces.json(piece);
+                        to.padded(json, start, length);
+                    }
                     true
                 }
                 Op::Tops(count, added) => {

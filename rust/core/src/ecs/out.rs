@@ -82,6 +82,15 @@ impl Cursor<'_> {
         self.at += length;
     }
 
+    /// The same, of a text that has [`SHORT`] bytes more behind that: as many bytes at a time.
+    #[inline(always)]
+    pub(super) fn padded(&mut self, text: &[u8], start: usize, length: usize) {
+        let from = text[start..start + length + SHORT].chunks_exact(SHORT);
+        let to = self.room[self.at..self.at + length + SHORT].chunks_exact_mut(SHORT);
+        to.zip(from).for_each(|(to, from)| to.copy_from_slice(from));
+        self.at += length;
+    }
+
     /// Appends bytes whose number is known when this is compiled.
     #[inline(always)]
     pub(super) fn fixed<const N: usize>(&mut self, bytes: &[u8; N]) {

@@ -163,7 +163,7 @@ impl<'a> Context<'a> {
                 let any = columns.into_iter().flatten().any(|at| !self.span(at, row).is_absent());
                 if any { Value::fixed("ecs") } else { Value::Absent }
             }
-            Source::Side(side, number) => self.added(|added| added.entry(side, row).side(number)),
+            Source::Side(side, number) => self.added(|added| added.side(side, row, number)),
             Source::Top(number) => self.added(|added| added.whole(row).top.get(number)?.as_ref()),
             Source::Tags => match (self.constant(Constant::Tags), &self.batch.added) {
                 (Value::List(mut tags), Some(added)) => {

@@ -1,16 +1,16 @@
 //! What was found before: one probe of a table for each address of a row, and enrichers are asked once.
 //!
-//! What all parts of all enrichers found is one number, a node: a step from the node of what the parts before had found.
-//! So many addresses with the same answer have one node, and no list is made for any of them.
+//! An address has an entry: the pieces that its parts say, which many addresses share. No list is made for any of them,
+//! and nothing is rendered anew, but where parts say the same objects.
 
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::added::{Added, Entry, Piece, Whole};
+use super::added::{Added, Whole};
 use super::fields::Fields;
+use super::pieces::{Piece, Pieces};
 use super::{Asked, Enricher, Interface, Key, Knowledge};
 use crate::batch::{Batch, Column, Span};
 use crate::ecs::{Mapped, enriched};
@@ -18,45 +18,59 @@ use crate::field::Field;
 use crate::format::Format;
 use crate::token::same;
 
-/// Addresses, and nodes, that are remembered: some 30 MB at most.
+/// Addresses, and pieces, that are remembered: some 30 MB at most.
 const KNOWN: usize = 1 << 17;
-
-/// Stands for the number of a value that is still to be asked about, with its place among those.
-const PENDING: u32 = 1 << 31;
 
 pub(super) struct Cache {
     knowledge: Vec<Arc<dyn Knowledge>>,
     fields: Arc<Fields>,
-    /// The parts of those that are asked about addresses, and about interfaces: number of enricher and of part.
-    parts: [Vec<(usize, usize)>; 2],
+    /// The parts of those that are asked about addresses, and about interfaces.
+    parts: [Vec<Part>; 2],
     v4: FxHashMap<u32, u32>,
     v6: FxHashMap<u128, u32>,
     interfaces: FxHashMap<Box<[u8]>, u32>,
-    nodes: Nodes,
-    /// By part and what it found.
-    pieces: FxHashMap<((usize, usize), u32), Arc<Piece>>,
+    entries: Entries,
+    pieces: Pieces,
+    /// Pieces of several parts, by what each of all found; behind that stands what was asked about.
+    together: FxHashMap<Vec<u32>, Summary>,
     wholes: FxHashMap<[u32; 3], Arc<Whole>>,
-    /// For each node, the batch that had it last and its number there.
-    numbers: Vec<(u32, u32)>,
-    batch: u32,
+    /// Bytes of the longest of those.
+    longest_whole: usize,
     /// The fields of documents of the last format, without or with directions.
     mapping: Option<(Arc<Format>, bool, Arc<[Mapped]>)>,
 }
 
-struct Node {
-    before: u32,
-    part: (usize, usize),
-    found: u32,
-    /// The first address that led here.
-    asked: Option<IpAddr>,
-    entry: Option<Arc<Entry>>,
+/// A part of an enricher.
+struct Part {
+    enricher: usize,
+    /// Which of the enricher's.
+    number: usize,
+    /// By what it found.
+    pieces: FxHashMap<u32, Summary>,
 }
 
-/// Node 0 is what nobody knows anything of.
+/// What there is to know of a piece to put it beside others.
+#[derive(Clone, Copy, Default)]
+struct Summary {
+    /// 0, if it says nothing.
+    number: u32,
+    /// Which members of the side it has; the lowest is above the highest for none.
+    roots: (u16, u16),
+    of_record: bool,
+    /// Bytes of JSON.
+    length: u32,
+}
+
+/// What is known of each address or interface. Entry 0 is what nobody knows anything of.
 #[derive(Default)]
-struct Nodes {
-    all: Vec<Node>,
-    steps: FxHashMap<(u64, (usize, usize)), u32>,
+struct Entries {
+    /// So many pieces of each, in the order of their members; from the first 0 on, there are no more.
+    sides: Vec<u32>,
+    width: usize,
+    /// The piece of each that says something of records, or 0.
+    records: Vec<u32>,
+    /// Bytes of JSON of the longest.
+    longest: usize,
 }
 
 impl Cache {
@@ -67,7 +81,9 @@ impl Cache {
     ) -> Cache {
         let parts = [Key::Address, Key::Interface].map(|key| {
             let asked = (0..enrichers.len()).filter(|&at| enrichers[at].key() == key);
-            asked.flat_map(|at| (0..knowledge[at].parts()).map(move |part| (at, part))).collect()
+            let part =
+                |enricher: usize| (0..knowledge[enricher].parts()).map(move |number| Part::new(enricher, number));
+            asked.flat_map(part).collect()
         });
         let mut cache = Cache {
             knowledge,
@@ -76,14 +92,14 @@ impl Cache {
             v4: FxHashMap::default(),
             v6: FxHashMap::default(),
             interfaces: FxHashMap::default(),
-            nodes: Nodes::default(),
-            pieces: FxHashMap::default(),
+            entries: Entries::default(),
+            pieces: Pieces::new(),
+            together: FxHashMap::default(),
             wholes: FxHashMap::default(),
-            numbers: Vec::new(),
-            batch: 0,
+            longest_whole: 0,
             mapping: None,
         };
-        cache.forget();
+        cache.forget_entries();
         cache
     }
 
@@ -92,35 +108,39 @@ impl Cache {
         self.knowledge.iter().zip(current).all(|(known, current)| Arc::ptr_eq(known, current))
     }
 
-    fn forget(&mut self) {
+    fn forget_entries(&mut self) {
         self.v4.clear();
         self.v6.clear();
         self.interfaces.clear();
+        self.entries.clear();
+    }
+
+    fn forget_pieces(&mut self) {
+        self.forget_entries();
         self.wholes.clear();
-        self.numbers.clear();
-        self.nodes = Nodes::default();
-        self.nodes.all.push(Node { before: 0, part: (0, 0), found: 0, asked: None, entry: Some(Arc::default()) });
+        self.longest_whole = 0;
+        self.together.clear();
+        self.parts.iter_mut().flatten().for_each(|part| part.pieces.clear());
+        self.pieces = Pieces::new();
     }
 
     pub(super) fn look_up(&mut self, batch: &Batch) -> Added {
-        let known = self.v4.len() + self.v6.len() + self.interfaces.len();
-        if known.max(self.nodes.all.len()).max(self.wholes.len()) > KNOWN {
-            self.forget();
+        if self.pieces.len().max(self.wholes.len()) > KNOWN || self.pieces.is_full() {
+            self.forget_pieces();
+        } else if self.entries.records.len() > KNOWN {
+            self.forget_entries();
         }
-        if self.pieces.len() > KNOWN {
-            self.pieces.clear();
-        }
-        let [source, destination] = self.addresses(batch);
+        let sides = self.addresses(batch);
         let interfaces = if self.parts[1].is_empty() { Vec::new() } else { self.of_interfaces(batch) };
         let mut added = Added { mapping: self.mapping(batch), ..Added::default() };
         added.wholes.push(Arc::default());
         if self.fields.tags || !self.fields.tops.is_empty() {
-            self.wholes(&mut added, &interfaces, &source, &destination);
+            self.wholes(&mut added, &interfaces, &sides);
         }
-        self.batch += 1;
-        added.entries.push(Arc::default());
-        added.sides = [source, destination].map(|nodes| self.numbered(nodes, &mut added.entries));
-        added.measure();
+        added.width = self.entries.width;
+        added.sides = sides.map(|entries| self.entries.pieces(&entries));
+        added.pieces = self.pieces.clone();
+        added.longest = 2 * self.entries.longest + self.longest_whole;
         added
     }
 
@@ -136,35 +156,31 @@ impl Cache {
         }
     }
 
-    /// The nodes of sources and destinations.
+    /// The entries of sources and destinations.
     fn addresses(&mut self, batch: &Batch) -> [Vec<u32>; 2] {
         let mut asked = Vec::new();
-        let Cache { v4, v6, .. } = self;
-        let mut sides = [Field::Srcaddr, Field::Dstaddr].map(|field| {
+        let Cache { v4, v6, entries, .. } = self;
+        let first = entries.records.len();
+        let sides = [Field::Srcaddr, Field::Dstaddr].map(|field| {
             let Some(Column::Addr { values, .. }) = batch.column(field) else { return vec![0; batch.rows] };
-            let node = |address: &Option<IpAddr>| match *address {
+            let entry = |address: &Option<IpAddr>| match *address {
                 None => 0,
-                Some(IpAddr::V4(address)) => number(v4, address.to_bits(), &mut asked, || address.into()),
-                Some(IpAddr::V6(address)) => number(v6, address.to_bits(), &mut asked, || address.into()),
+                Some(IpAddr::V4(address)) => *v4.entry(address.to_bits()).or_insert_with(|| {
+                    asked.push(address.into());
+                    (first + asked.len() - 1) as u32
+                }),
+                Some(IpAddr::V6(address)) => *v6.entry(address.to_bits()).or_insert_with(|| {
+                    asked.push(address.into());
+                    (first + asked.len() - 1) as u32
+                }),
             };
-            values.iter().map(node).collect::<Vec<u32>>()
+            values.iter().map(entry).collect::<Vec<u32>>()
         });
-        if !asked.is_empty() {
-            let nodes = self.ask(Key::Address, &Asked::Addresses(&asked), asked.len());
-            for (address, &node) in asked.iter().zip(&nodes) {
-                match address {
-                    IpAddr::V4(address) => self.v4.insert(address.to_bits(), node),
-                    IpAddr::V6(address) => self.v6.insert(address.to_bits(), node),
-                };
-            }
-            for side in &mut sides {
-                answered(side, &nodes);
-            }
-        }
+        self.ask(Key::Address, &Asked::Addresses(&asked), asked.len());
         sides
     }
 
-    /// The nodes of the interfaces that logged the rows.
+    /// The entries of the interfaces that logged the rows.
     fn of_interfaces(&mut self, batch: &Batch) -> Vec<u32> {
         let fields = [Field::AccountId, Field::VpcId, Field::SubnetId, Field::InterfaceId, Field::InstanceId];
         let columns = fields.map(|field| match batch.column(field) {
@@ -187,115 +203,95 @@ impl Cache {
                 }
                 // An unreadable line, or one that says nothing of its interface: nobody is asked about that.
                 let nothing = spans.iter().all(|span| span.is_absent());
-                let node = if nothing { Some(0) } else { self.interfaces.get(&key[..]).copied() };
-                let node = node.unwrap_or_else(|| {
-                    let node = PENDING + asked.len() as u32;
+                let entry = if nothing { Some(0) } else { self.interfaces.get(&key[..]).copied() };
+                let entry = entry.unwrap_or_else(|| {
+                    let entry = (self.entries.records.len() + asked.len()) as u32;
                     let [account_id, vpc_id, subnet_id, interface_id, instance_id] =
                         spans.map(|span| (!span.is_absent()).then(|| batch.str(span)));
                     asked.push(Interface { account_id, vpc_id, subnet_id, interface_id, instance_id });
-                    self.interfaces.insert(key.clone().into(), node);
-                    node
+                    self.interfaces.insert(key.clone().into(), entry);
+                    entry
                 });
-                last = (spans, node);
+                last = (spans, entry);
             }
             rows.push(last.1);
         }
-        if !asked.is_empty() {
-            let nodes = self.ask(Key::Interface, &Asked::Interfaces(&asked), asked.len());
-            for node in self.interfaces.values_mut().filter(|node| **node >= PENDING) {
-                *node = nodes[(*node - PENDING) as usize];
-            }
-            answered(&mut rows, &nodes);
-        }
+        self.ask(Key::Interface, &Asked::Interfaces(&asked), asked.len());
         rows
     }
 
-    /// The nodes of values that nobody was asked about before.
-    fn ask(&mut self, key: Key, asked: &Asked<'_>, count: usize) -> Vec<u32> {
-        let mut nodes = vec![0; count];
-        let mut found = vec![0; count];
-        for &part in &self.parts[key as usize] {
-            found.fill(0);
-            self.knowledge[part.0].find(part.1, asked, &mut found);
-            for (at, (node, &found)) in nodes.iter_mut().zip(&found).enumerate() {
-                let address = || if let Asked::Addresses(asked) = asked { asked.get(at).copied() } else { None };
-                *node = self.nodes.step(*node, part, found, address);
+    /// Makes the entries of values that nobody was asked about before.
+    fn ask(&mut self, key: Key, asked: &Asked<'_>, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let key = key as usize;
+        let mut found = vec![0; count * self.parts[key].len()];
+        for (part, found) in self.parts[key].iter().zip(found.chunks_exact_mut(count)) {
+            self.knowledge[part.enricher].find(part.number, asked, found);
+        }
+        let mut pieces = Vec::new();
+        for at in 0..count {
+            let address = if let Asked::Addresses(asked) = asked { asked.get(at).copied() } else { None };
+            pieces.clear();
+            for part in 0..self.parts[key].len() {
+                match found[part * count + at] {
+                    0 => {}
+                    found => pieces.push(self.piece(key, part, found, address)),
+                }
             }
+            pieces.retain(|piece| piece.number != 0);
+            if !are_apart(&mut pieces) {
+                let found: Vec<u32> = found[at..].iter().step_by(count).copied().collect();
+                pieces.clear();
+                pieces.push(self.together(key, found, address));
+            }
+            self.entries.push(&pieces);
         }
-        nodes
     }
 
-    fn entry(&mut self, node: u32) -> Arc<Entry> {
-        if let Some(entry) = &self.nodes.all[node as usize].entry {
-            return entry.clone();
-        }
-        let asked = self.nodes.all[node as usize].asked;
-        let mut chain = Vec::with_capacity(2);
-        let mut at = node;
-        while at != 0 {
-            let Node { before, part, found, .. } = self.nodes.all[at as usize];
-            chain.push((part, found));
-            at = before;
-        }
-        chain.reverse();
-        let pieces: Vec<_> = chain.iter().map(|&(part, found)| self.piece(part, found, asked)).collect();
-        // Only an enricher itself knows what several of its parts say together of a record.
-        let of_record = |&(at, _): &(usize, &((usize, usize), u32))| pieces[at].is_of_record();
-        let mut enrichers = chain.iter().enumerate().filter(of_record).map(|(_, &((enricher, _), _))| enricher);
-        let mut last = None;
-        let apart = enrichers.all(|enricher| last.replace(enricher) != Some(enricher));
-        drop(enrichers);
-        let entry = if apart { Entry::of(pieces) } else { None };
-        let entry = Arc::new(entry.unwrap_or_else(|| self.together(&chain, asked)));
-        self.nodes.all[node as usize].entry = Some(entry.clone());
-        entry
-    }
-
-    /// What one part says, which many entries have.
-    fn piece(&mut self, part: (usize, usize), found: u32, asked: Option<IpAddr>) -> Arc<Piece> {
-        let Cache { pieces, knowledge, fields, .. } = self;
-        let piece = pieces.entry((part, found)).or_insert_with(|| {
-            let (enricher, part) = part;
-            let mut entries = vec![0; knowledge[enricher].parts()];
-            entries[part] = found;
-            let answer = knowledge[enricher].answer(&entries, asked);
-            Arc::new(Piece::new(fields, vec![(&fields.places[enricher], answer)]))
-        });
-        piece.clone()
+    /// What one part says.
+    #[inline]
+    fn piece(&mut self, key: usize, part: usize, found: u32, asked: Option<IpAddr>) -> Summary {
+        let Cache { pieces, knowledge, fields, parts, .. } = self;
+        let Part { enricher, number, pieces: known } = &mut parts[key][part];
+        *known.entry(found).or_insert_with(|| {
+            let mut entries = vec![0; knowledge[*enricher].parts()];
+            entries[*number] = found;
+            let piece = Piece::new(fields, [(*enricher, knowledge[*enricher].answer(&entries, asked))]);
+            Summary::of(piece, fields, pieces)
+        })
     }
 
     /// What all parts say together.
-    fn together(&self, chain: &[((usize, usize), u32)], asked: Option<IpAddr>) -> Entry {
-        let mut found: Vec<(usize, Vec<u32>)> = Vec::new();
-        for &((enricher, part), entry) in chain {
-            match found.last_mut() {
-                Some((last, entries)) if *last == enricher => entries[part] = entry,
-                _ => {
-                    let mut entries = vec![0; self.knowledge[enricher].parts()];
-                    entries[part] = entry;
-                    found.push((enricher, entries));
-                }
+    fn together(&mut self, key: usize, mut found: Vec<u32>, asked: Option<IpAddr>) -> Summary {
+        found.push(key as u32);
+        if let Some(&known) = self.together.get(&found) {
+            return known;
+        }
+        let mut answers: Vec<(usize, Vec<u32>)> = Vec::new();
+        for (part, &entry) in self.parts[key].iter().zip(&found).filter(|&(_, &entry)| entry != 0) {
+            if answers.last().is_none_or(|(enricher, _)| *enricher != part.enricher) {
+                answers.push((part.enricher, vec![0; self.knowledge[part.enricher].parts()]));
+            }
+            if let Some((_, entries)) = answers.last_mut() {
+                entries[part.number] = entry;
             }
         }
-        let answers = found.iter().map(|(enricher, entries)| {
-            (self.fields.places[*enricher].as_slice(), self.knowledge[*enricher].answer(entries, asked))
-        });
-        Entry::of(vec![Arc::new(Piece::new(&self.fields, answers.collect()))]).unwrap_or_default()
+        let answers =
+            answers.iter().map(|(enricher, entries)| (*enricher, self.knowledge[*enricher].answer(entries, asked)));
+        let piece = Summary::of(Piece::new(&self.fields, answers), &self.fields, &mut self.pieces);
+        self.together.insert(found, piece);
+        piece
     }
 
     /// What is known of the records: a table of what their interface, source and destination say.
-    fn wholes(&mut self, added: &mut Added, interfaces: &[u32], source: &[u32], destination: &[u32]) {
+    fn wholes(&mut self, added: &mut Added, interfaces: &[u32], [source, destination]: &[Vec<u32>; 2]) {
         let mut numbers: FxHashMap<[u32; 3], u32> = FxHashMap::default();
-        // Most addresses say nothing of records.
-        let mut of_record: FxHashMap<u32, bool> = FxHashMap::default();
         let mut last = ([0; 3], 0);
         for row in 0..source.len() {
-            let mut key = [interfaces.get(row).copied().unwrap_or(0), source[row], destination[row]];
-            for node in key.iter_mut().filter(|node| **node != 0) {
-                if !*of_record.entry(*node).or_insert_with(|| self.entry(*node).is_of_record()) {
-                    *node = 0;
-                }
-            }
+            let entries = [interfaces.get(row).copied().unwrap_or(0), source[row], destination[row]];
+            let key = entries.map(|entry| self.entries.records[entry as usize]);
             if key != last.0 {
                 let number = if key == [0; 3] {
                     0
@@ -312,66 +308,85 @@ impl Cache {
     }
 
     fn whole(&mut self, key: [u32; 3]) -> Arc<Whole> {
-        if let Some(whole) = self.wholes.get(&key) {
-            return whole.clone();
-        }
-        let entries = key.map(|node| self.entry(node));
-        let whole = Arc::new(Whole::new(&self.fields, [&entries[0], &entries[1], &entries[2]]));
-        self.wholes.insert(key, whole.clone());
-        whole
-    }
-
-    /// Nodes as numbers of the entries of this batch.
-    fn numbered(&mut self, mut nodes: Vec<u32>, entries: &mut Vec<Arc<Entry>>) -> Vec<u32> {
-        self.numbers.resize(self.nodes.all.len(), (0, 0));
-        for node in nodes.iter_mut().filter(|node| **node != 0) {
-            let (batch, number) = self.numbers[*node as usize];
-            *node = if batch == self.batch {
-                number
-            } else {
-                let entry = self.entry(*node);
-                let number = entries.len() as u32;
-                entries.push(entry);
-                self.numbers[*node as usize] = (self.batch, number);
-                number
-            };
-        }
-        nodes
+        let Cache { wholes, pieces, fields, longest_whole, .. } = self;
+        let whole = wholes.entry(key).or_insert_with(|| Arc::new(Whole::new(fields, key.map(|at| pieces.piece(at)))));
+        *longest_whole = whole.json_len().max(*longest_whole);
+        whole.clone()
     }
 }
 
-impl Nodes {
-    #[inline]
-    fn step(&mut self, before: u32, part: (usize, usize), found: u32, asked: impl FnOnce() -> Option<IpAddr>) -> u32 {
-        if found == 0 {
-            return before;
-        }
-        let next = self.all.len() as u32;
-        let node = *self.steps.entry((u64::from(before) << 32 | u64::from(found), part)).or_insert(next);
-        if node == next {
-            self.all.push(Node { before, part, found, asked: asked(), entry: None });
-        }
-        node
+impl Part {
+    fn new(enricher: usize, number: usize) -> Part {
+        Part { enricher, number, pieces: FxHashMap::default() }
     }
 }
 
-/// The number of a value, or its place among those that are still to be asked about.
-#[inline]
-fn number<K: Hash + Eq>(
-    known: &mut FxHashMap<K, u32>,
-    key: K,
-    asked: &mut Vec<IpAddr>,
-    address: impl FnOnce() -> IpAddr,
-) -> u32 {
-    *known.entry(key).or_insert_with(|| {
-        asked.push(address());
-        PENDING + asked.len() as u32 - 1
-    })
+impl Summary {
+    /// Of a piece, which goes to the others unless it says nothing.
+    fn of(piece: Piece, fields: &Fields, pieces: &mut Pieces) -> Summary {
+        let of_record = piece.is_of_record();
+        if !piece.is_of_side() && !of_record {
+            return Summary::default();
+        }
+        let root = |root: usize| u16::try_from(root).unwrap_or(u16::MAX);
+        let roots = (root(piece.roots.0), root(piece.roots.1));
+        let number = pieces.push(fields, piece);
+        Summary { number, roots, of_record, length: pieces.json(number).2 as u32 }
+    }
 }
 
-/// Puts answers in the place of what was still to be asked.
-fn answered(rows: &mut [u32], nodes: &[u32]) {
-    for node in rows.iter_mut().filter(|node| **node >= PENDING) {
-        *node = nodes[(*node - PENDING) as usize];
+/// Whether pieces can stand side by side, which is far cheaper than to say anew what they say; if so, they are in the order
+/// of their members. Not where they say the same objects, nor where several say something of the record: only an enricher
+/// itself knows what several of its parts say together.
+fn are_apart(pieces: &mut [Summary]) -> bool {
+    if pieces.len() < 2 {
+        return true;
+    }
+    pieces.sort_by_key(|piece| piece.roots.0);
+    // What says nothing of the side comes last.
+    pieces.windows(2).all(|pair| pair[0].roots.1 < pair[1].roots.0)
+        && pieces.iter().filter(|piece| piece.of_record).count() < 2
+}
+
+impl Entries {
+    fn clear(&mut self) {
+        *self = Entries { width: 1, sides: vec![0], records: vec![0], longest: 0 };
+    }
+
+    /// Takes the pieces of the next entry.
+    fn push(&mut self, pieces: &[Summary]) {
+        let sides = pieces.iter().filter(|piece| piece.length != 0).map(|piece| piece.number);
+        let count = sides.clone().count();
+        if count > self.width {
+            let mut wider = Vec::with_capacity(self.records.len() * count);
+            for entry in self.sides.chunks_exact(self.width) {
+                wider.extend_from_slice(entry);
+                wider.resize(wider.len() + count - self.width, 0);
+            }
+            self.width = count;
+            self.sides = wider;
+        }
+        self.sides.extend(sides);
+        self.sides.resize(self.sides.len() + self.width - count, 0);
+        self.longest = self.longest.max(pieces.iter().map(|piece| piece.length as usize).sum());
+        self.records.push(pieces.iter().find(|piece| piece.of_record).map_or(0, |piece| piece.number));
+    }
+
+    /// The pieces of entries, one after the other.
+    fn pieces(&self, entries: &[u32]) -> Vec<u32> {
+        match self.width {
+            1 => entries.iter().map(|&entry| self.sides[entry as usize]).collect(),
+            2 => self.pieces_of::<2>(entries),
+            3 => self.pieces_of::<3>(entries),
+            width => {
+                entries.iter().flat_map(|&entry| &self.sides[entry as usize * width..][..width]).copied().collect()
+            }
+        }
+    }
+
+    /// For the usual widths, known when this is compiled.
+    fn pieces_of<const WIDTH: usize>(&self, entries: &[u32]) -> Vec<u32> {
+        let (all, _) = self.sides.as_chunks::<WIDTH>();
+        entries.iter().map(|&entry| all[entry as usize]).collect::<Vec<_>>().into_flattened()
     }
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use bytes::Bytes;
 use maxminddb::Reader;
 use rustc_hash::FxHashMap;
-use serde_json::Value as Json;
 
-use super::geo::{About, Place};
+use super::geo::About;
+use super::record::Record;
 use super::tree::Tree;
 use crate::error::{Error, Result, system_text};
 use crate::ranges::{Builder, Range, Ranges};
@@ -63,52 +63,19 @@ impl Database {
                 }
             }
             Database::Mmdb(reader, _) => {
-                let found = reader.lookup(address).and_then(|found| found.decode::<Json>());
+                let found = reader.lookup(address).and_then(|found| found.decode::<Record<'_>>());
                 let Ok(Some(record)) = found else { return };
-                if answer.as_number.is_none()
-                    && let Some(number) = record.get("autonomous_system_number").and_then(Json::as_i64)
-                {
-                    answer.as_number = Some(number);
-                    answer.as_organization = text(&record, &["/autonomous_system_organization"]);
+                if answer.as_number.is_none() && record.number.is_some() {
+                    answer.as_number = record.number;
+                    answer.as_organization = record.organization.map(str::to_string);
                 }
-                let place = place(&record);
+                let place = record.place();
                 if place.fields() > answer.place.fields() {
                     answer.place = place;
                 }
             }
         }
     }
-}
-
-/// Where a record of either layout says that an address is: the nested one of `GeoIP2`, the flat one of ip-location-db.
-fn place(record: &Json) -> Place {
-    let country_code = text(record, &["/country/iso_code", "/country_code"]);
-    // As Elasticsearch's geoip processor: the smallest division, under its country.
-    let division =
-        record.get("subdivisions").and_then(Json::as_array).and_then(|all| all.last()).unwrap_or(&Json::Null);
-    let code = text(division, &["/iso_code"]);
-    let degrees = |pointers: [&str; 2]| {
-        let value = pointers.iter().find_map(|pointer| record.pointer(pointer))?;
-        let degrees = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
-        // Some files have 32-bit numbers. Nobody locates an address more exactly than these eleven metres.
-        degrees.is_finite().then_some((degrees * 1e4).round() / 1e4)
-    };
-    let latitude = degrees(["/location/latitude", "/latitude"]);
-    let longitude = degrees(["/location/longitude", "/longitude"]);
-    Place {
-        city: text(record, &["/city/names/en", "/city"]),
-        continent: text(record, &["/continent/names/en"]),
-        country: text(record, &["/country/names/en", "/country_name"]),
-        location: latitude.zip(longitude),
-        region_code: country_code.as_ref().zip(code).map(|(country, code)| format!("{country}-{code}")),
-        region: text(division, &["/names/en"]).or_else(|| text(record, &["/state1"])),
-        country_code,
-    }
-}
-
-fn text(record: &Json, pointers: &[&str]) -> Option<String> {
-    let found = pointers.iter().find_map(|pointer| record.pointer(pointer)?.as_str());
-    found.filter(|text| !text.is_empty()).map(Into::into)
 }
 
 impl Networks {

@@ -34,6 +34,17 @@ pub(crate) struct Known {
     pub(crate) list: bool,
 }
 
+/// A field as a member of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Member {
+    /// Its number.
+    pub(super) field: usize,
+    /// The keys of the objects that it is in, from the outermost on; each in quotes, with a colon.
+    pub(super) objects: Vec<String>,
+    /// Its own key, likewise.
+    pub(super) key: String,
+}
+
 /// Where a declared field goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -51,6 +62,8 @@ pub struct Fields {
     pub(crate) sides: Vec<Known>,
     /// For each of them, which member of `source` or `destination` it is or is in, in document order.
     pub(super) roots: Vec<usize>,
+    /// They in document order.
+    pub(super) members: Vec<Member>,
     pub(crate) tops: Vec<Known>,
     /// Whether some enricher gives tags.
     pub(crate) tags: bool,
@@ -71,6 +84,15 @@ impl Fields {
         let mut roots: Vec<String> = fields.sides.iter().map(root).collect();
         roots.sort_unstable();
         fields.roots = fields.sides.iter().map(|known| roots.partition_point(|other| *other < root(known))).collect();
+        let member = |(field, known): (usize, &Known)| {
+            // Names of fields have nothing that JSON escapes.
+            let mut objects: Vec<String> = known.path.split('.').map(|key| format!("\"{key}\":")).collect();
+            let key = objects.pop().unwrap_or_default();
+            Member { field, objects, key }
+        };
+        fields.members = fields.sides.iter().enumerate().map(member).collect();
+        let path = |member: &Member| fields.sides[member.field].path.as_str();
+        fields.members.sort_by(|a, b| path(a).split('.').cmp(path(b).split('.')));
         Ok(fields)
     }
 

@@ -7,6 +7,8 @@ mod cache;
 mod database;
 mod fields;
 mod geo;
+mod pieces;
+mod record;
 mod special;
 mod threat;
 mod tree;

@@ -36,12 +36,32 @@ const V6: [(u64, u32); 10] = [
     (0, 64),
 ];
 
+/// For each first octet, whether special addresses begin with it: most do not.
+const SOME: [bool; 256] = {
+    let mut some = [false; 256];
+    let mut at = 0;
+    while at < V4.len() {
+        let (network, length) = V4[at];
+        let first = network.octets()[0] as usize;
+        // A network of less than eight bits has several first octets.
+        let last = if length < 8 { first | (255 >> length) } else { first };
+        let mut octet = first;
+        while octet <= last {
+            some[octet] = true;
+            octet += 1;
+        }
+        at += 1;
+    }
+    some
+};
+
 /// The address to look up; none for an address that is special. What is mapped into IPv6 is IPv4.
 pub(super) fn public(address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
     let special = match address {
         IpAddr::V4(address) => {
-            V4.iter().any(|&(network, length)| (address.to_bits() ^ network.to_bits()) >> (32 - length) == 0)
+            SOME[address.octets()[0] as usize]
+                && V4.iter().any(|&(network, length)| (address.to_bits() ^ network.to_bits()) >> (32 - length) == 0)
         }
         IpAddr::V6(address) => {
             let upper = (address.to_bits() >> 64) as u64;

@@ -1,0 +1,185 @@
+"""How often rules would have fired, over what is in a store or an Elasticsearch.
+
+A threshold is asked of each day by itself, of the same pieces of time as a run asks. A change is asked once:
+when each group was there, and from that when it was new, or gone. All flows count together, whoever they
+belong to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from vpcflow.alerts.evaluate import ask, piece_of, row_of
+from vpcflow.alerts.notice import Row
+from vpcflow.alerts.queries import to_query
+from vpcflow.query.model import Period
+
+if TYPE_CHECKING:
+    from vpcflow.alerts.rules import Rule
+    from vpcflow.query.answer import Engine
+
+__all__ = ["Day", "backtest", "by_day"]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a rule would have said on one day.
+
+    Attributes:
+        day: in UTC.
+        rule: the rule.
+        fired: how often a group reached the threshold in a piece of time.
+        groups: how many groups did.
+        messages: as many would have been sent, by the rule's throttle, by a run each piece of time.
+        top: the groups that did so most often, and how often each.
+    """
+
+    day: date
+    rule: Rule
+    fired: int
+    groups: int
+    messages: int
+    top: tuple[tuple[tuple[object, ...], int], ...]
+
+
+def backtest(
+    rules: Sequence[Rule], engine: Engine, period: Period, begins: Callable[[date], None] = lambda day: None
+) -> Iterator[tuple[Rule, list[Row]]]:
+    """Each rule with every group that would have fired in each piece of time, in the order of time.
+
+    Args:
+        rules: what is watched for.
+        engine: who is asked.
+        period: when.
+        begins: hears of each day that is asked about.
+
+    Raises:
+        QueryError, ConfigError, SinkError: from the engine.
+    """
+    found: dict[str, list[Row]] = {rule.id: [] for rule in rules}
+    for part in _days(period):
+        begins(part.start.date())
+        for rule in rules:
+            if rule.change is None:
+                pieces = _whole(rule, part, period)
+                found[rule.id] += _pieces(rule, engine, pieces) if pieces.start < pieces.end else []
+    for rule in rules:
+        if rule.change is not None:
+            found[rule.id] = _changes(rule, engine, period)
+        yield rule, sorted(found[rule.id], key=lambda row: row.since)
+
+
+def by_day(rule: Rule, rows: Sequence[Row], top: int = 3) -> list[Day]:
+    """The days on which a rule would have fired.
+
+    Args:
+        rule: the rule.
+        rows: of `backtest`.
+        top: so many groups are named each day.
+    """
+    messages = _messages(rule, rows)
+    days: dict[date, list[Row]] = defaultdict(list)
+    for row in rows:
+        days[row.since.astimezone(UTC).date()].append(row)
+    found = []
+    for day, several in days.items():
+        times = Counter(row.groups for row in several)
+        largest: dict[tuple[object, ...], float] = defaultdict(float)
+        for row in several:
+            largest[row.groups] = max(largest[row.groups], row.value)
+        ranked = sorted(times.items(), key=lambda one: (-one[1], -largest[one[0]], str(one[0])))
+        found.append(Day(day, rule, len(several), len(times), messages[day], tuple(ranked[:top])))
+    return found
+
+
+def _messages(rule: Rule, rows: Sequence[Row]) -> Counter[date]:
+    """A message is about all groups that are to be told at the end of a piece of time."""
+    told: dict[tuple[object, ...], datetime] = {}
+    moments: dict[datetime, None] = {}
+    for row in rows:
+        before = told.get(row.groups)
+        if before is None or row.since - before >= timedelta(seconds=rule.quiet):
+            told[row.groups] = row.since
+            moments[row.since] = None
+    return Counter(moment.astimezone(UTC).date() for moment in moments)
+
+
+def _days(period: Period) -> Iterator[Period]:
+    """The days in UTC that a period is made of."""
+    start = period.start.astimezone(UTC)
+    while start < period.end:
+        midnight = start.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        yield Period(start, min(midnight, period.end))
+        start = midnight
+
+
+def _pieces(rule: Rule, engine: Engine, pieces: Period) -> list[Row]:
+    query, asked = to_query(rule, pieces.end, since=pieces.start)
+    return [row_of(rule, row) for row in ask(engine, query, asked)]
+
+
+def _whole(rule: Rule, part: Period, period: Period) -> Period:
+    """The pieces of time that begin within a part, and the one in which the whole period begins."""
+    span = timedelta(seconds=rule.timespan)
+    start, end = (piece_of(rule, moment - timedelta(microseconds=1)) + span for moment in part)
+    if part.start == period.start:
+        start = piece_of(rule, part.start)
+    return Period(start, part.end if part.end == period.end else end)
+
+
+def _changes(rule: Rule, engine: Engine, period: Period) -> list[Row]:
+    """When groups were new, or gone: as a run at the end of each piece of time would have seen it."""
+    span, window = timedelta(seconds=rule.timespan), timedelta(seconds=rule.window)
+    start = piece_of(rule, period.start)
+    query, _ = to_query(rule, period.end)
+    counted = replace(query, bucket=rule.span, metrics=query.metrics[:1], having=())
+    whole = Period(start - window, period.end)
+    there: dict[tuple[object, ...], list[tuple[datetime, float]]] = defaultdict(list)
+    for begin, *groups, number in ask(engine, counted, whole):
+        there[tuple(groups)].append((begin, number))  # type: ignore[arg-type] # as the engine promises
+    seen = _news if rule.change == "new" else _gone
+    return [
+        Row(groups, number, at)
+        for groups, pieces in there.items()
+        for at, number in seen(sorted(pieces), span, window, period.end)
+        if at >= start and _reached(rule, number)
+    ]
+
+
+def _news(
+    pieces: list[tuple[datetime, float]], span: timedelta, window: timedelta, end: datetime
+) -> Iterator[tuple[datetime, float]]:
+    """The pieces of time before which nothing was there for long."""
+    before = None
+    for at, number in pieces:
+        if before is None or before < at + span - window:
+            yield at, number
+        before = at
+
+
+def _gone(
+    pieces: list[tuple[datetime, float]], span: timedelta, window: timedelta, end: datetime
+) -> Iterator[tuple[datetime, float]]:
+    """The first pieces of time in which nothing was there any more, with the number of the time before."""
+    for place, (at, _) in enumerate(pieces):
+        silent = at + span
+        later = pieces[place + 1][0] if place + 1 < len(pieces) else None
+        if (later is None or later > silent) and silent + span <= end:
+            yield (
+                silent,
+                sum(number for when, number in pieces[: place + 1] if when >= silent + span - window),
+            )
+
+
+def _reached(rule: Rule, number: float) -> bool:
+    operator, threshold = rule.threshold
+    return {
+        ">": number > threshold,
+        ">=": number >= threshold,
+        "<": number < threshold,
+        "<=": number <= threshold,
+    }[operator]

@@ -1,0 +1,143 @@
+"""`vpcflow alerts backtest`: how often rules would have fired."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vpcflow.cli.alerts_options import rules_of, rules_option, target_options
+from vpcflow.cli.types import DURATION, MOMENT
+from vpcflow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vpcflow.alerts.backtest import Day
+    from vpcflow.alerts.rules import Rule
+
+__all__ = ["backtest"]
+
+_COLUMNS = ["day", "level", "rule", "fired", "groups", "messages", "top"]
+_NUMERIC = [name in ("fired", "groups", "messages") for name in _COLUMNS]
+
+
+@click.command(short_help="Say how often rules would have fired.")
+@target_options()
+@rules_option
+@click.option("--last", type=DURATION, metavar="TIME", help="So long before now. [default: 30d]")
+@click.option("--since", type=MOMENT, metavar="TIME", help="From then on: 2026-11-24, 2026-11-24T12:30Z, 3d.")
+@click.option("--until", type=MOMENT, metavar="TIME", help="Until then. [default: now]")
+@click.option(
+    "--rule",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this rule, by its name or title in vpcflow alerts list. Can be repeated.",
+)
+@click.option(
+    "--threshold", type=int, metavar="N", help="Try this out in place of the threshold of the one --rule."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
+)
+def backtest(
+    *,
+    target: str,
+    namespace: str | None,
+    ca: str | None,
+    folders: tuple[Path, ...],
+    last: float | None,
+    since: float | None,
+    until: float | None,
+    names: tuple[str, ...],
+    threshold: int | None,
+    form: str,
+) -> None:
+    """Say how often rules would have fired, day by day, and on what.
+
+    A line says of a day and a rule how often a group (an address, an interface: what the rule counts by)
+    reached the threshold in a piece of time, how many groups did, how many messages would have been sent by
+    a run each piece of time, and which groups did most often. A day on which a rule would have been silent
+    has no line. Days are in UTC; all flows count together, whoever they belong to.
+
+    \b
+    Examples:
+      vpcflow alerts backtest                                        30 days of ./vpcflow-data
+      vpcflow alerts backtest --rule port_scan --threshold 200
+      vpcflow alerts backtest --from https://host:9200 --since 2026-11-01 --format csv
+
+    Exit code: 0 done, 1 the flows could not be read, 2 wrong usage or set-up.
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    from vpcflow.alerts import backtest as room
+    from vpcflow.cli.output import open_output, write_rows
+    from vpcflow.query.flows import open_flows
+    from vpcflow.query.model import Period
+    from vpcflow.query.rows import Rows
+
+    if last is not None and since is not None:
+        raise click.UsageError("--last and --since both say where to begin; give one of them")
+    if threshold is not None and len(names) != 1:
+        raise click.UsageError("--threshold is tried out on one rule: give it with --rule NAME")
+    end = time.time() if until is None else until
+    start = end - (2_592_000 if last is None else last) if since is None else since
+    if start >= end:
+        raise click.UsageError("the time to look at ends before it begins")
+    rules = _chosen(rules_of(folders), names)
+    if threshold is not None:
+        rules = [replace(rule, threshold=(rule.threshold[0], threshold)) for rule in rules]
+    period = Period(*(datetime.fromtimestamp(moment, UTC) for moment in (start, end)))
+    days: list[Day] = []
+    silent: list[str] = []
+    with open_flows(target, namespace=namespace, ca=ca) as engine, _shown() as begins:
+        for rule, rows in room.backtest(rules, engine, period, begins):
+            days += room.by_day(rule, rows)
+            silent += [] if rows else [rule.name]
+    days.sort(key=lambda one: one.day)
+    with open_output(None) as file:
+        write_rows(Rows(_COLUMNS, _NUMERIC, iter([_line(one, form) for one in days])), form, file)
+    if silent:
+        click.echo(f"Not once: {', '.join(silent)}", err=True)
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[date], None]]:
+    """Says on a terminal how far it is."""
+    if not sys.stderr.isatty():
+        yield lambda day: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("asking") as status:
+        yield lambda day: status.update(f"asking about {day}")
+
+
+def _line(day: Day, form: str) -> tuple[Any, ...]:
+    top: Any = [
+        {"group": dict(zip(day.rule.groups, values, strict=True)), "fired": times}
+        for values, times in day.top
+    ]
+    if form != "json":
+        top = ", ".join(f"{' '.join(map(str, values)) or 'all'} ({times})" for values, times in day.top)
+    return day.day, day.rule.level, day.rule.name, day.fired, day.groups, day.messages, top
+
+
+def _chosen(rules: list[Rule], names: Iterable[str]) -> list[Rule]:
+    if not names:
+        return rules
+    known = {key.lower(): rule for rule in rules for key in (rule.title, rule.id, rule.name)}
+    chosen = {}
+    for name in names:
+        rule = known.get(name.lower()) or known.get(name.lower().replace("-", "_"))
+        if rule is None:
+            close = difflib.get_close_matches(name.lower(), known, 1)
+            meant = f"; did you mean {known[close[0]].name}?" if close else "; vpcflow alerts list has all"
+            raise ConfigError(f"there is no rule {name}{meant}")
+        chosen[rule.id] = rule
+    return list(chosen.values())

@@ -1,0 +1,184 @@
+//! What enrichers say, rendered once: pieces, which documents are put together from.
+
+use std::sync::Arc;
+
+use super::fields::{Fields, Place};
+use super::{Answer, Said};
+use crate::ecs::write_value;
+
+/// What a part of an enricher, or several together, say of an address or an interface.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Piece {
+    /// By the number of the side's field.
+    pub(super) side: Vec<Option<Said>>,
+    /// Which members of the side these are, lowest and highest by [`Fields::roots`]; the lowest is above the highest
+    /// for none.
+    pub(super) roots: (usize, usize),
+    /// By the number of the field at the top. Empty, if it says nothing there.
+    pub(super) top: Vec<Option<Said>>,
+    pub(super) tags: Vec<String>,
+}
+
+impl Piece {
+    /// Puts answers together: each with the places of its enricher's fields. What was said first counts.
+    pub(super) fn new(fields: &Fields, answers: impl IntoIterator<Item = (usize, Answer)>) -> Piece {
+        let mut piece = Piece { roots: (usize::MAX, 0), ..Piece::default() };
+        for (enricher, answer) in answers {
+            for (number, said) in answer {
+                match fields.places[enricher][number] {
+                    Place::Side(at) => {
+                        piece.side.resize(fields.sides.len(), None);
+                        piece.side[at].get_or_insert(said);
+                        let root = fields.roots[at];
+                        piece.roots = (piece.roots.0.min(root), piece.roots.1.max(root));
+                    }
+                    Place::Top(at) => {
+                        piece.top.resize(fields.tops.len(), None);
+                        piece.top[at].get_or_insert(said);
+                    }
+                    Place::Tags => match said {
+                        Said::Text(tag) => piece.tags.push(tag),
+                        Said::Texts(tags) => piece.tags.extend(tags),
+                        _ => {}
+                    },
+                }
+            }
+        }
+        piece
+    }
+
+    /// Whether it says something of a side.
+    pub(super) fn is_of_side(&self) -> bool {
+        !self.side.is_empty()
+    }
+
+    /// Whether it says something of the record, not just of a side.
+    pub(super) fn is_of_record(&self) -> bool {
+        !self.top.is_empty() || !self.tags.is_empty()
+    }
+}
+
+/// Bits of a number that say which of a chunk's pieces it is.
+const BITS: u32 = 20;
+
+/// Pieces by number. Number 0 says nothing. A copy is cheap, and has the pieces that there were when it was made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pieces {
+    chunks: Vec<Arc<Chunk>>,
+}
+
+/// Pieces that were made one after the other.
+#[derive(Debug, Default)]
+struct Chunk {
+    pieces: Vec<Piece>,
+    /// The sides' fields of all of them as members of an object, with a comma behind each; and [`SPARE`] bytes more.
+    json: Vec<u8>,
+    /// For each piece, where its JSON begins; and where the last one ends.
+    starts: Vec<u32>,
+}
+
+/// So that a short piece can be copied as 32 bytes.
+const SPARE: usize = 32;
+
+impl Pieces {
+    pub(super) fn new() -> Pieces {
+        let mut pieces = Pieces::default();
+        pieces.push(&Fields::default(), Piece::default());
+        pieces
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.pieces.len()).sum()
+    }
+
+    /// Whether there is no number for the pieces of another batch.
+    pub(super) fn is_full(&self) -> bool {
+        self.chunks.len() == 1 << (32 - BITS)
+    }
+
+    /// Takes a piece; gives its number.
+    pub(super) fn push(&mut self, fields: &Fields, piece: Piece) -> u32 {
+        // A chunk that a batch has is not changed any more.
+        let open = self.chunks.last_mut().and_then(Arc::get_mut).is_some_and(|last| last.pieces.len() < 1 << BITS);
+        if !open {
+            self.chunks.push(Arc::new(Chunk { starts: vec![0], json: vec![0; SPARE], ..Chunk::default() }));
+        }
+        let at = self.chunks.len() - 1;
+        let Some(chunk) = self.chunks.last_mut().and_then(Arc::get_mut) else { return 0 };
+        chunk.json.truncate(chunk.json.len() - SPARE);
+        members(fields, &piece.side, &mut chunk.json);
+        chunk.starts.push(chunk.json.len() as u32);
+        chunk.json.resize(chunk.json.len() + SPARE, 0);
+        chunk.pieces.push(piece);
+        (at << BITS | (chunk.pieces.len() - 1)) as u32
+    }
+
+    #[inline]
+    fn chunk(&self, number: u32) -> (&Chunk, usize) {
+        (&self.chunks[(number >> BITS) as usize], (number & ((1 << BITS) - 1)) as usize)
+    }
+
+    pub(super) fn piece(&self, number: u32) -> &Piece {
+        let (chunk, at) = self.chunk(number);
+        &chunk.pieces[at]
+    }
+
+    /// A text that has the side's members, where they begin in it, and how many bytes they are.
+    #[inline]
+    pub(crate) fn json(&self, number: u32) -> (&[u8], usize, usize) {
+        let (chunk, at) = self.chunk(number);
+        let start = chunk.starts[at] as usize;
+        (&chunk.json, start, chunk.starts[at + 1] as usize - start)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Pieces {
+    /// Lets the processor fetch the JSON of a piece, which is seldom in its caches, while it does something else.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(super) fn fetch(&self, number: u32) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
+        let (json, start, length) = self.json(number);
+        for line in json[start..start + length].chunks(64) {
+            // SAFETY: it is a hint: it has no effect that a program can see, and no address is wrong.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Pieces {
+    #[allow(clippy::unused_self)] // as above
+    pub(super) fn fetch(&self, _: u32) {}
+}
+
+/// Appends members of an object, a comma behind each. Fields of one inner object are next to each other.
+fn members(fields: &Fields, values: &[Option<Said>], json: &mut Vec<u8>) {
+    if values.is_empty() {
+        return;
+    }
+    let mut open: &[String] = &[];
+    for member in &fields.members {
+        let Some(said) = &values[member.field] else { continue };
+        let shared = open.iter().zip(&member.objects).take_while(|(a, b)| a == b).count();
+        close(json, open.len() - shared);
+        for object in &member.objects[shared..] {
+            json.extend_from_slice(object.as_bytes());
+            json.push(b'{');
+        }
+        open = &member.objects;
+        json.extend_from_slice(member.key.as_bytes());
+        write_value(json, &said.value());
+    }
+    close(json, open.len());
+}
+
+fn close(json: &mut Vec<u8>, objects: usize) {
+    for _ in 0..objects {
+        json.pop();
+        json.extend_from_slice(b"},");
+    }
+}

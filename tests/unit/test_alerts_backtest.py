@@ -1,0 +1,108 @@
+"""`vpcflow alerts backtest`: how often rules would have fired, day by day."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from unit.alerting import ATTACKER, OTHER, fill, record, rules
+from unit.flowlogs import errors, vpcflow
+
+MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
+WEEK = ("--since", "2026-11-22", "--until", "2026-11-29", "--format", "json")
+
+
+def at(day: int, hour: int, minute: int = 1) -> datetime:
+    return MONDAY + timedelta(days=day, hours=hour, minutes=minute)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """On Monday two addresses, one of them three times within two hours; on Wednesday eleven; and near misses."""
+    lines = [
+        *[record(at(0, 1))] * 10,
+        *[record(at(0, 1, 11))] * 12,
+        *[record(at(0, 3))] * 30,
+        *[record(at(0, 3), OTHER)] * 10,
+        *[record(at(1, 3))] * 9,
+        *[record(at(1, 4, 9))] * 5,  # over the border of two pieces
+        *[record(at(1, 4, 10))] * 5,
+        *[record(at(2, 0, 0))] * 11,
+    ]
+    return fill(tmp_path / "flows", *lines)
+
+
+def test_days_and_what_on(store: Path, tmp_path: Path) -> None:
+    own = rules(tmp_path / "own")
+    run = ("alerts", "backtest", "--from", store, "--rules", own, "--rule", "ssh")
+    days = json.loads(vpcflow(*run, *WEEK, cwd=tmp_path).stdout)
+    assert days == [
+        {
+            "day": "2026-11-23",
+            "level": "low",
+            "rule": "ssh",
+            "fired": 4,
+            "groups": 2,
+            "messages": 2,  # the second burst is within an hour of the first
+            "top": [
+                {"group": {"source.ip": ATTACKER}, "fired": 3},
+                {"group": {"source.ip": OTHER}, "fired": 1},
+            ],
+        },
+        {
+            "day": "2026-11-25",
+            "level": "low",
+            "rule": "ssh",
+            "fired": 1,
+            "groups": 1,
+            "messages": 1,
+            "top": [{"group": {"source.ip": ATTACKER}, "fired": 1}],
+        },
+    ]
+
+
+def test_a_threshold_is_tried_out(store: Path, tmp_path: Path) -> None:
+    own = rules(tmp_path / "own")
+    run = ("alerts", "backtest", "--from", store, "--rules", own, "--rule", "SSH refused", *WEEK)
+    for threshold, fired in ((5, 8), (11, 3), (30, 1), (31, 0)):
+        done = vpcflow(*run, "--threshold", str(threshold), cwd=tmp_path)
+        assert sum(day["fired"] for day in json.loads(done.stdout)) == fired
+    assert errors(done) == ["Not once: ssh"]
+
+
+def test_every_rule_as_a_table(store: Path, tmp_path: Path) -> None:
+    done = vpcflow("alerts", "backtest", "--from", store, *WEEK[:4], cwd=tmp_path)
+    rows = [line.split() for line in done.stdout.decode().splitlines()[3:]]
+    assert ["2026-11-23", "low", "ssh_rdp_refused", "3", "2", "2", ATTACKER, "(2),", OTHER, "(1)"] in rows
+    assert "database_reached" in errors(done)[0]
+
+
+def test_an_interface_that_falls_silent(tmp_path: Path) -> None:
+    """It logs each hour of Monday until noon and is back for an hour on Tuesday; another one goes on."""
+    gone = [record(at(0, hour), action="ACCEPT", interface="eni-gone") for hour in [*range(12), 30]]
+    well = [record(at(0, hour), action="ACCEPT", interface="eni-well") for hour in range(7 * 24)]
+    store = fill(tmp_path / "flows", *gone, *well)
+    run = ("alerts", "backtest", "--from", store, "--rule", "silent-interface")
+    days = json.loads(vpcflow(*run, *WEEK, cwd=tmp_path).stdout)
+    assert [(day["day"], day["fired"], day["top"]) for day in days] == [
+        ("2026-11-23", 1, [{"group": {"aws.vpcflow.interface_id": "eni-gone"}, "fired": 1}]),
+        ("2026-11-24", 1, [{"group": {"aws.vpcflow.interface_id": "eni-gone"}, "fired": 1}]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (("--rule", "port-scam"), "there is no rule port-scam; did you mean port_scan?"),
+        (("--threshold", "5"), "--threshold is tried out on one rule: give it with --rule NAME"),
+        (("--last", "3d", "--since", "2d"), "--last and --since both say where to begin; give one of them"),
+        (("--since", "2026-11-24", "--until", "2026-11-23"), "the time to look at ends before it begins"),
+        (("--rules", "nowhere"), "nowhere: is no folder; --rules takes one with rules, *.yml"),
+    ],
+)
+def test_wrong_usage(store: Path, tmp_path: Path, wrong: tuple[str, ...], why: str) -> None:
+    done = vpcflow("alerts", "backtest", "--from", store, *wrong, cwd=tmp_path, code=2)
+    assert errors(done)[-1] == f"Error: {why}"
