@@ -25,7 +25,7 @@ from typing import Any
 from vpcflow.alerts.queries import to_query
 from vpcflow.elastic.template import DATASET
 from vpcflow.errors import ConfigError
-from vpcflow.places import Place as _Place
+from vpcflow.places import Place
 from vpcflow.query import dsl, engine_esql, kql
 from vpcflow.query.answer import Step
 from vpcflow.query.fields import kind
@@ -39,7 +39,6 @@ LATE = 900
 _INDEX = f"logs-{DATASET}-*"
 _TYPES = ("event_count", "value_count", "value_sum")
 _COMPARE = {"GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
-_UNITS = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 _SPAN = re.compile(r"[1-9]\d*[smhd]")
 _DASHBOARDS = ("overview", "security-groups", "traffic", "threats", "health")
 _ES_AGG = {"event_count": "count", "value_sum": "sum"}
@@ -202,7 +201,7 @@ def load(path: Path) -> Rule:
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8: {error}") from error
-    where = _Place(path, content)
+    where = Place(path, content)
     if len(documents) != 2 or not all(isinstance(one, Mapping) for one in documents):
         raise where.error("a file has two documents, a Sigma rule and the correlation that counts it")
     flows, counted = documents
@@ -216,7 +215,7 @@ def _seconds(span: str) -> int:
     return int(span[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[span[-1]]
 
 
-def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -> Rule:
+def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: Place) -> Rule:
     from sigma.correlations import SigmaCorrelationRule
     from sigma.rule import SigmaRule
 
@@ -226,7 +225,7 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
     _sigma(SigmaRule, flows, above)
     correlation = _sigma(SigmaCorrelationRule, counted, where)
     told = counted["correlation"]
-    if correlation.timespan.spec[-1] not in _UNITS:
+    if not _SPAN.fullmatch(correlation.timespan.spec):
         raise where.error(f"timespan {told['timespan']} is not in s, m, h or d", "timespan:")
     if told["type"] not in _TYPES:
         raise where.error(f"type {told['type']} is none of {', '.join(_TYPES)}", "type:")
@@ -273,7 +272,7 @@ def _rule(flows: Mapping[str, Any], counted: Mapping[str, Any], where: _Place) -
     )
 
 
-def _sigma(kind: Any, document: Mapping[str, Any], where: _Place) -> Any:
+def _sigma(kind: Any, document: Mapping[str, Any], where: Place) -> Any:
     """What pySigma makes of a document. It doesn't look whether texts are texts."""
     from sigma.exceptions import SigmaError
 
@@ -289,14 +288,14 @@ def _sigma(kind: Any, document: Mapping[str, Any], where: _Place) -> Any:
         raise where.error(f"is no rule of Sigma: a value is of the wrong type ({error})") from error
 
 
-def _groups(told: Any, where: _Place) -> tuple[str, ...]:
+def _groups(told: Any, where: Place) -> tuple[str, ...]:
     groups = told or ()
     if not isinstance(groups, list | tuple) or not all(isinstance(one, str) for one in groups):
         raise where.error("group-by must be a list of fields", "group-by:")
     return tuple(groups)
 
 
-def _baseline(told: Any, where: _Place) -> dict[str, str]:
+def _baseline(told: Any, where: Place) -> dict[str, str]:
     if told is None:
         return {}
     if not isinstance(told, Mapping) or told.keys() != {"look-back", "change"}:
@@ -310,13 +309,13 @@ def _baseline(told: Any, where: _Place) -> dict[str, str]:
     return {"change": told["change"], "look_back": told["look-back"]}
 
 
-def _throttle(told: Any, where: _Place) -> str:
+def _throttle(told: Any, where: Place) -> str:
     if not _SPAN.fullmatch(str(told)):
         raise where.error(f"throttle {told} is no time such as 1h", "throttle:")
     return str(told)
 
 
-def _condition(told: Mapping[str, Any], where: _Place) -> tuple[str, int, str | None]:
+def _condition(told: Mapping[str, Any], where: Place) -> tuple[str, int, str | None]:
     condition = dict(told.get("condition", {}))
     field = condition.pop("field", None)
     if len(condition) != 1:
@@ -333,7 +332,7 @@ def _condition(told: Mapping[str, Any], where: _Place) -> tuple[str, int, str | 
     return _COMPARE[operator.upper()], count, field
 
 
-def _known(name: str, where: _Place) -> None:
+def _known(name: str, where: Place) -> None:
     try:
         kind(name)
     except ConfigError as error:
