@@ -86,7 +86,7 @@ class _Loaded:
     """An engine over a copy, and over the store for what is not in it."""
 
     store: StoreEngine
-    copy: StoreEngine
+    copy: TableEngine
     period: Period
 
     def __call__(self, step: Step) -> list[tuple[object, ...]]:
@@ -109,20 +109,23 @@ def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
     Raises:
         QueryError: the store can't be read.
     """
-    from vpcflow.query.rows import run
+    from vpcflow.query.rows import fetch
+    from vpcflow.query.store import files_of, selection
 
     if not isinstance(engine, StoreEngine):
         return engine
     names = sorted(set(fields))
-    columns = ", ".join(f"{column(name, engine.columns)} AS {_name(name)}" for name in names)
+    flows = selection(engine.connection, files_of(engine.connection, period))
+    columns = ", ".join(f"{column(name, flows.columns)} AS {_name(name)}" for name in names)
     start, end = (moment.isoformat() for moment in period)
     statement = (
-        f'CREATE TEMP TABLE loaded AS SELECT "@timestamp", {columns} FROM flows'  # noqa: S608 - names only
+        "CREATE TEMP TABLE loaded AS"  # noqa: S608 - names only
+        f" WITH flows AS NOT MATERIALIZED ({flows.select({'@timestamp', *names})})"
+        f' SELECT "@timestamp", {columns} FROM flows'
         f" WHERE \"@timestamp\" >= TIMESTAMPTZ '{start}' AND \"@timestamp\" < TIMESTAMPTZ '{end}'"
     )
-    for _ in run(engine.connection, statement).rows:
-        pass
-    return _Loaded(engine, StoreEngine(engine.connection, frozenset(names), "loaded"), period)
+    fetch(engine.connection, statement)
+    return _Loaded(engine, TableEngine(engine.connection, frozenset(names), "loaded"), period)
 
 
 def _step(need: Need) -> Step:
