@@ -8,6 +8,7 @@ one group, the first stands for them: the tests' server has no `multi_terms`.
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -155,7 +156,7 @@ def rich(request, elasticsearch_url, es, tmp_path_factory):
     folder = tmp_path_factory.mktemp("rich")
     path = log(folder / "flow.log", RICH, list(everything(datetime(2026, 11, 23, 8, tzinfo=UTC))))
     view = vpcflow.Direction(internal_networks=["private"] if request.param == "perimeter" else None)
-    namespace = f"rich{request.param}"
+    namespace = f"rich{uuid.uuid4().hex[:12]}"
     vpcflow.index(path, to=elasticsearch_url, namespace=namespace, direction=view, enrich=enrichers(folder))
     es.indices.refresh(index=data_stream(namespace))
     return request.param, data_stream(namespace)

@@ -90,7 +90,7 @@ def test_the_link_leads_to_the_dashboard_of_the_space_with_time_and_filter():
     assert write(SCAN, KIBANA).url == (
         "https://kibana.example.com:5601/s/network/app/dashboards#/view/vpcflow-threats-network"
         "?_g=(time:(from:'2026-11-23T10:30:00Z',to:'2026-11-23T10:45:00Z'))"
-        "&_a=(query:(language:kuery,query:'(destination.port%20%3C%2032768)%20and%20(labels.owner:%20%22Jane%20Roe%22)'))"
+        "&_a=(query:(language:kuery,query:'destination.port%20%3C%2032768%20and%20labels.owner:%20%22Jane%20Roe%22'))"
     )
     assert "not%20labels.owner" in write(notice(owner=None), KIBANA).url
 

@@ -110,17 +110,16 @@ def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
         QueryError: the store can't be read.
     """
     from vpcflow.query.rows import fetch
-    from vpcflow.query.store import files_of, selection
 
     if not isinstance(engine, StoreEngine):
         return engine
+    flows = engine.flows(period)
     names = sorted(set(fields))
-    flows = selection(engine.connection, files_of(engine.connection, period))
     columns = ", ".join(f"{column(name, flows.columns)} AS {_name(name)}" for name in names)
+    chosen = flows.select({"@timestamp", *names})
     start, end = (moment.isoformat() for moment in period)
     statement = (
-        "CREATE TEMP TABLE loaded AS"  # noqa: S608 - names only
-        f" WITH flows AS NOT MATERIALIZED ({flows.select({'@timestamp', *names})})"
+        f"CREATE TEMP TABLE loaded AS WITH flows AS NOT MATERIALIZED ({chosen})"  # noqa: S608 - names only
         f' SELECT "@timestamp", {columns} FROM flows'
         f" WHERE \"@timestamp\" >= TIMESTAMPTZ '{start}' AND \"@timestamp\" < TIMESTAMPTZ '{end}'"
     )

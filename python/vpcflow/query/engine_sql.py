@@ -45,14 +45,18 @@ class StoreEngine:
     def __call__(self, step: Step) -> list[tuple[Any, ...]]:
         return _rows(self.connection, step, self.statement(step))
 
-    def statement(self, step: Step) -> str:
-        """What DuckDB is asked."""
+    def flows(self, period: Period | None) -> Selection:
+        """What the store has of a period, and of the rest of its days."""
         from vpcflow.query.store import files_of, selection
 
-        files = files_of(self.connection, step.period or self._period)
+        files = files_of(self.connection, period or self._period)
         if files not in self._known:
             self._known[files] = selection(self.connection, files)
-        flows = self._known[files]
+        return self._known[files]
+
+    def statement(self, step: Step) -> str:
+        """What DuckDB is asked."""
+        flows = self.flows(step.period)
         asked = compile_step(step, flows.columns)
         return f"WITH flows AS NOT MATERIALIZED ({flows.select(_names(step))}) FROM ({asked})"
 
