@@ -310,6 +310,17 @@ def test_the_package_with_the_scripts_is_an_extra(store, monkeypatch, tmp_path):
     assert as_json("--from", store)["flows"] > 10_000
 
 
+@pytest.mark.parametrize("missing", ["sigma", "yaml"])
+def test_the_package_that_reads_dashboards_is_an_extra(store, monkeypatch, tmp_path, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    for form in ("html", "json", "png"):
+        result = report("--from", store, "--format", form, "-o", tmp_path / "a")
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "Error: dashboards need the package pysigma: pip install 'vpcflow[report]'\n"
+        )
+
+
 def test_from_python(store):
     start = datetime(2026, 11, 23, 12, tzinfo=UTC)
     made = build(store, dashboards(["overview"]), period=Period(start, start + timedelta(hours=1)))
