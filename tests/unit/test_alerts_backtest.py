@@ -98,8 +98,14 @@ def test_an_interface_that_falls_silent(tmp_path: Path) -> None:
     [
         (("--rule", "port-scam"), "there is no rule port-scam; did you mean port_scan?"),
         (("--threshold", "5"), "--threshold is tried out on one rule: give it with --rule NAME"),
-        (("--last", "3d", "--since", "2d"), "--last and --since both say where to begin; give one of them"),
-        (("--since", "2026-11-24", "--until", "2026-11-23"), "the time to look at ends before it begins"),
+        (
+            ("--last", "3d", "--since", "2d"),
+            "--last and --since both say where the time begins; leave one of them out",
+        ),
+        (
+            ("--since", "2026-11-24", "--until", "2026-11-23"),
+            "the time begins at 2026-11-24T00:00:00Z and ends at 2026-11-23T00:00:00Z: nothing is between them",
+        ),
         (("--rules", "nowhere"), "nowhere: is no folder; --rules takes one with rules, *.yml"),
     ],
 )

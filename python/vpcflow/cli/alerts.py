@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpcflow.cli.alerts_options import rules_of, rules_option, target_options
+from vpcflow.cli.alerts_options import rules_of, rules_option
+from vpcflow.cli.options import flows_options
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def what(rule: Rule) -> str:
 @alerts.command(short_help="Say whether rules are right.")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @rules_option
-@target_options(required=False)
+@flows_options(required=False)
 def check(
     files: tuple[Path, ...],
     folders: tuple[Path, ...],
