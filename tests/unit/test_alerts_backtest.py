@@ -93,6 +93,19 @@ def test_an_interface_that_falls_silent(tmp_path: Path) -> None:
     ]
 
 
+def test_rules_that_could_not_fire_are_told_from_those_that_did_not(store: Path, tmp_path: Path) -> None:
+    run = ("alerts", "backtest", "--from", store, "--rule", "threat_list_hit", "--rule", "port_scan")
+    assert errors(vpcflow(*run, *WEEK, cwd=tmp_path)) == [
+        "Not once: port_scan",
+        "Could not fire: threat_list_hit, because no flow has threat.indicator.type",
+    ]
+    never = vpcflow(*run, "--since", "2020-01-01", "--until", "2020-01-02", cwd=tmp_path)
+    assert errors(never) == [
+        "There are no flows from 2020-01-01 00:00 to 2020-01-02 00:00 UTC: give another time with --last, or"
+        " --since and --until."
+    ]
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [

@@ -62,6 +62,12 @@ def test_a_time_without_flows(tmp_path: Path) -> None:
     assert table.startswith("2020-01-01 00:00 to 2020-01-02 00:00 UTC: 0 of 0 records refused\n")
 
 
+def test_an_interface_that_logged_nothing(tmp_path: Path) -> None:
+    index(tmp_path, HEADER, REJECT)
+    found = diagnose(tmp_path, "--interface", "eni-1235b8ca123456789,eni-nix")
+    assert found["notes"][-1] == "no flow of this time is of the interface eni-nix"
+
+
 def test_old_logs_have_their_own_last_week(tmp_path: Path) -> None:
     index(tmp_path, HEADER, REJECT)
     [refusal] = diagnose(tmp_path)["refusals"]

@@ -74,6 +74,7 @@ def backtest(
     Exit code: 0 done, 1 the flows could not be read, 2 wrong usage or set-up.
     """  # noqa: D301 - click's mark for lines that stay as they are
     from vpcflow.alerts import backtest as room
+    from vpcflow.alerts.evaluate import fields, lacking
     from vpcflow.cli.output import open_output, write_rows
     from vpcflow.query.flows import open_flows
     from vpcflow.query.rows import Rows
@@ -87,14 +88,26 @@ def backtest(
     days: list[Day] = []
     silent: list[str] = []
     with open_flows(target, namespace=namespace, ca=ca) as engine, _shown() as begins:
+        names_of = {rule.name: fields(rule) for rule in rules}
+        missing = lacking(engine, sorted({name for several in names_of.values() for name in several}), period)
         for rule, rows in room.backtest(rules, engine, period, begins):
             days += room.by_day(rule, rows)
             silent += [] if rows else [rule.name]
     days.sort(key=lambda one: one.day)
     with open_output(None) as file:
         write_rows(Rows(_COLUMNS, _NUMERIC, iter([_line(one, form) for one in days])), form, file)
-    if silent:
-        click.echo(f"Not once: {', '.join(silent)}", err=True)
+    if missing is None:
+        click.echo(
+            f"There are no flows from {period.start:%Y-%m-%d %H:%M} to {period.end:%Y-%m-%d %H:%M} UTC: give"
+            " another time with --last, or --since and --until.",
+            err=True,
+        )
+        return
+    blind = {name: absent for name in silent if (absent := missing.intersection(names_of[name]))}
+    if could := [name for name in silent if name not in blind]:
+        click.echo(f"Not once: {', '.join(could)}", err=True)
+    for name, absent in blind.items():
+        click.echo(f"Could not fire: {name}, because no flow has {', '.join(sorted(absent))}", err=True)
 
 
 @contextmanager

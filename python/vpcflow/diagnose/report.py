@@ -97,7 +97,11 @@ def diagnose(
         found.count,
         found.more,
         used,
-        [*_notes(flows, around, verdicts), *(used.notes if used is not None else ())],
+        [
+            *_notes(flows, around, verdicts),
+            *_unknown(flows, interfaces),
+            *(used.notes if used is not None else ()),
+        ],
     )
 
 
@@ -126,6 +130,14 @@ def _places(flows: Flows, *, subnets: bool) -> Places:
         for row in flows.rows(Filter(), (INTERFACE, "aws.vpcflow.subnet_id"), limit=MOST):
             found[row[INTERFACE]] = row["aws.vpcflow.subnet_id"]
     return Places({it: tuple(sorted(ids)) for it, ids in groups.items()}, found)
+
+
+def _unknown(flows: Flows, interfaces: Sequence[str]) -> list[str]:
+    """Interfaces that were asked for and logged nothing: an id with a typing error is one, too."""
+    if not interfaces or not flows.has(INTERFACE):
+        return []
+    logged = {row[INTERFACE] for row in flows.rows(Filter({INTERFACE: list(interfaces)}), (INTERFACE,))}
+    return [f"no flow of this time is of the interface {it}" for it in interfaces if it not in logged]
 
 
 def _notes(flows: Flows, around: Surroundings, verdicts: Sequence[Verdict]) -> list[str]:
