@@ -192,7 +192,13 @@ def _suggest(console: Console, store: str | None, keep: Path | None) -> None:
         commands.insert(0, f"find {shlex.quote(str(keep))} -name '*.gz'")
     if store is not None:
         source = "" if store == DEFAULT_TARGET else f" --from {shlex.quote(store)}"
-        commands = [f"vpcflow query{source} '{_SCAN}'", f"vpcflow query{source} 'DESCRIBE flows'", *commands]
+        commands = [
+            f"vpcflow query egress --last 2d{source}",
+            f"vpcflow query{source} '{_SCAN}'",
+            f"vpcflow diagnose --limit 3{source}",
+            f"vpcflow alerts backtest --last 2d{source}",
+            *commands,
+        ]
     console.print("\n[bold]Try next[/]\n")
     for command in commands:
         console.print(f"  {printable(command)}", markup=False, soft_wrap=True)
