@@ -234,6 +234,20 @@ def test_a_chart_over_time_follows_the_filter(show, store):
     assert found == {(time, action): count for time, action, count in expected}
 
 
+def test_labels_of_an_axis_are_whole_numbers_within_the_chart_under_a_filter_too(show):
+    page = show()
+    choose(page, "action", "REJECT")
+    choose(page, "direction", "egress")
+    chart = panel(page, "Accepted and rejected flows").locator("svg")
+    labels = chart.locator(".role-axis-label text")
+    left = chart.bounding_box()["x"]
+    assert labels.count() > 5
+    assert all(labels.nth(at).bounding_box()["x"] >= left for at in range(labels.count()))
+    numbers = [text for text in labels.all_text_contents() if ":" not in text and "Nov" not in text]
+    assert "0" in numbers
+    assert not any(text.startswith("0.") or text.endswith("m") for text in numbers)
+
+
 def test_what_can_not_be_added_up_says_so(show):
     page = show()
     before = value(page, "Refused peers", "security-groups")

@@ -321,3 +321,17 @@ def test_a_file_and_a_folder_without_permission(tmp_path: Path) -> None:
         "Error: logs/locked: Permission denied",
         "Error: logs/secret.log: Permission denied",
     ]
+
+
+@pytest.mark.parametrize("options", [("--namespace", "prod"), ("--ca", "ca.pem")])
+@pytest.mark.parametrize(
+    "args", [("query", "scans"), ("report",), ("diagnose",), ("alerts", "backtest"), ("alerts", "run")]
+)
+def test_what_only_elasticsearch_has_is_refused_of_a_store(
+    tmp_path: Path, args: tuple[str, ...], options: tuple[str, str]
+) -> None:
+    for line in ((*args, *options, "--from", "flows"), (*args, "--from", "flows", *options)):
+        done = vpcflow(*line, cwd=tmp_path, code=2)
+        assert errors(done) == [
+            f"Error: {options[0]} is for Elasticsearch; flows is a store and has none: leave it out"
+        ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -39,9 +40,14 @@ def format_option(text: str) -> Callable[[_Command], _Command]:
 
 def ca_option(command: _Command) -> _Command:
     """``--ca``: whom to trust at https://."""
+    return _ca(command)
+
+
+def _ca(command: _Command, callback: Callable[..., str | None] | None = None) -> _Command:
     return click.option(
         "--ca",
         metavar="FILE",
+        callback=callback,
         help="Elasticsearch: file with the authority's certificate (PEM). [default: ELASTICSEARCH_CA, or the "
         "system's]",
     )(command)
@@ -53,15 +59,30 @@ def flows_options(*, required: bool = True) -> Callable[[_Command], _Command]:
         "--from",
         "target",
         metavar="TARGET",
+        is_eager=True,  # known when the other two are looked at
         default=DEFAULT_TARGET if required else None,
         show_default=required,
         help="Where the flows are: folder of a Parquet store; https://host:9200, or cloud: and a Cloud ID, "
         "is Elasticsearch.",
     )
     namespace = click.option(
-        "--namespace", metavar="NAME", help="Elasticsearch: of the data stream. [default: all]"
+        "--namespace",
+        metavar="NAME",
+        callback=_not_of_stores,
+        help="Elasticsearch: of the data stream. [default: all]",
     )
-    return options(where, namespace, ca_option)
+    return options(where, namespace, partial(_ca, callback=_not_of_stores))
+
+
+def _not_of_stores(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    from vpcflow.query.flows import is_elasticsearch
+
+    target = ctx.params.get("target")
+    if value is not None and target is not None and not is_elasticsearch(target):
+        raise ConfigError(
+            f"{param.opts[0]} is for Elasticsearch; {target} is a store and has none: leave it out"
+        )
+    return value
 
 
 def time_options(start: str, end: str = "now") -> Callable[[_Command], _Command]:

@@ -27,8 +27,6 @@ _OF_NAMES = {
     "since": '--since: write a condition on date and "@timestamp"',
     "until": '--until: write a condition on date and "@timestamp"',
     "limit": "--limit: write LIMIT",
-    "namespace": "--namespace: a store has none",
-    "ca": "--ca: a store needs none",
 }
 
 

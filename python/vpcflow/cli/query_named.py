@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vpcflow.cli.options import period_of
-from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
     from vpcflow.query.answer import Answer, Engine
@@ -42,13 +41,10 @@ def answer_named(
     ca: str | None,
 ) -> None:
     """Writes the answer to a question, and to standard error what it is an answer to."""
-    from vpcflow.query.flows import is_elasticsearch, open_flows
+    from vpcflow.query.flows import open_flows
     from vpcflow.query.named import ask, dollars, question
 
     asked = question(name.lower())
-    if (namespace or ca) and not is_elasticsearch(source):
-        option = "--namespace" if namespace else "--ca"
-        raise ConfigError(f"{option} is for Elasticsearch; {source} is a store and has none: leave it out")
     if limit is not None:
         asked = asked.limited(limit)
     period = period_of(last, since, until, usual=_DAY)
