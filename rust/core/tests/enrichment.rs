@@ -39,7 +39,7 @@ impl Enricher for Written {
 }
 
 impl Knowledge for Answers {
-    fn find(&self, _: usize, asked: &Asked<'_>, found: &mut [u32]) {
+    fn find(&self, asked: &Asked<'_>, found: &mut [u32]) {
         for (at, found) in found.iter_mut().enumerate() {
             *found = match asked {
                 Asked::Addresses(addresses) => (self.entry)(&addresses[at].to_string()),

@@ -161,7 +161,7 @@ impl Enricher for Own {
 }
 
 impl Knowledge for Answers {
-    fn find(&self, _: usize, asked: &Asked<'_>, found: &mut [u32]) {
+    fn find(&self, asked: &Asked<'_>, found: &mut [u32]) {
         let values: Vec<Value> = match asked {
             Asked::Addresses(addresses) => addresses.iter().copied().map(Value::Address).collect(),
             Asked::Interfaces(interfaces) => interfaces.iter().map(Value::of).collect(),

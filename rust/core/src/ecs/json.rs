@@ -217,7 +217,7 @@ impl<'a> Good<'a> {
                     true
                 }
                 Op::Side(side, added) => {
-                    for &piece in added.pieces(*side, row).iter().take_while(|&&piece| piece != 0) {
+                    for piece in added.pieces(*side, row) {
                         let (json, start, length) = added.pieces.json(piece);
                         to.padded(json, start, length);
                     }

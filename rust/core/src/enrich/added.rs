@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::Said;
 use super::fields::Fields;
-use super::pieces::{Piece, Pieces};
+use super::pieces::{Fragment, Piece, Pieces};
 use crate::ecs::{Mapped, write_value};
 
 /// An end of a flow.
@@ -77,8 +77,8 @@ pub(crate) struct Added {
     pub(crate) mapping: Arc<[Mapped]>,
     pub(crate) pieces: Pieces,
     /// For each row, so many pieces of its source and as many of its destination, in the order of their members; from
-    /// the first 0 on, there are no more.
-    pub(super) sides: [Vec<u32>; 2],
+    /// the first that is none on, there are no more.
+    pub(super) sides: [Vec<Fragment>; 2],
     pub(super) width: usize,
     pub(crate) wholes: Vec<Arc<Whole>>,
     /// For each row, its whole. Empty, if none of the enrichers says anything of records.
@@ -103,29 +103,31 @@ pub(super) struct Distinct {
 impl Added {
     /// The pieces of a row's side.
     #[inline]
-    pub(crate) fn pieces(&self, side: Side, row: usize) -> &[u32] {
-        &self.sides[side as usize][row * self.width..][..self.width]
+    pub(crate) fn pieces(&self, side: Side, row: usize) -> impl Iterator<Item = Fragment> {
+        let pieces = &self.sides[side as usize][row * self.width..][..self.width];
+        pieces.iter().copied().take_while(|&piece| piece != Fragment::NONE)
     }
 
     /// Lets the processor fetch what a row that comes soon needs.
     #[inline]
     pub(crate) fn fetch(&self, row: usize) {
-        for pieces in &self.sides {
-            let row = pieces.get(row * self.width..(row + 1) * self.width).unwrap_or(&[]);
-            row.iter().take_while(|&&piece| piece != 0).for_each(|&piece| self.pieces.fetch(piece));
+        if row < self.sides[0].len() / self.width {
+            for side in [Side::Source, Side::Destination] {
+                self.pieces(side, row).for_each(|piece| self.pieces.fetch(piece));
+            }
         }
     }
 
     /// The value of a side's field.
     pub(crate) fn side(&self, side: Side, row: usize, field: usize) -> Option<&Said> {
-        self.pieces(side, row).iter().find_map(|&piece| self.pieces.piece(piece).side.get(field)?.as_ref())
+        self.pieces(side, row).find_map(|piece| self.pieces.at(piece).side.get(field)?.as_ref())
     }
 
     /// The different values of a side's field, some of them more than once, and for each row the number of its value.
     #[cfg_attr(not(feature = "parquet"), allow(dead_code))] // Arrow's part
     pub(crate) fn values(&self, side: Side, field: usize) -> (Vec<Option<&Said>>, &[u32]) {
         let distinct = self.distinct[side as usize].get_or_init(|| {
-            let mut known: FxHashMap<&[u32], u32> = FxHashMap::default();
+            let mut known: FxHashMap<&[Fragment], u32> = FxHashMap::default();
             let mut rows = Vec::new();
             let numbers = self.sides[side as usize].chunks_exact(self.width).enumerate().map(|(row, pieces)| {
                 *known.entry(pieces).or_insert_with(|| {

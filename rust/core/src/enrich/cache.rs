@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::added::{Added, Whole};
 use super::fields::Fields;
-use super::pieces::{Piece, Pieces};
+use super::pieces::{Fragment, Piece, Pieces};
 use super::{Asked, Enricher, Interface, Key, Knowledge};
 use crate::batch::{Batch, Column, Span};
 use crate::ecs::{Mapped, enriched};
@@ -57,15 +57,14 @@ struct Summary {
     /// Which members of the side it has; the lowest is above the highest for none.
     roots: (u16, u16),
     of_record: bool,
-    /// Bytes of JSON.
-    length: u32,
+    fragment: Fragment,
 }
 
 /// What is known of each address or interface. Entry 0 is what nobody knows anything of.
 #[derive(Default)]
 struct Entries {
-    /// So many pieces of each, in the order of their members; from the first 0 on, there are no more.
-    sides: Vec<u32>,
+    /// So many pieces of each, in the order of their members; from the first that is none on, there are no more.
+    sides: Vec<Fragment>,
     width: usize,
     /// The piece of each that says something of records, or 0.
     records: Vec<u32>,
@@ -227,8 +226,11 @@ impl Cache {
         }
         let key = key as usize;
         let mut found = vec![0; count * self.parts[key].len()];
-        for (part, found) in self.parts[key].iter().zip(found.chunks_exact_mut(count)) {
-            self.knowledge[part.enricher].find(part.number, asked, found);
+        let mut rest = &mut found[..];
+        for parts in self.parts[key].chunk_by(|a, b| a.enricher == b.enricher) {
+            let (found, behind) = rest.split_at_mut(count * parts.len());
+            self.knowledge[parts[0].enricher].find(asked, found);
+            rest = behind;
         }
         let mut pieces = Vec::new();
         for at in 0..count {
@@ -330,8 +332,8 @@ impl Summary {
         }
         let root = |root: usize| u16::try_from(root).unwrap_or(u16::MAX);
         let roots = (root(piece.roots.0), root(piece.roots.1));
-        let number = pieces.push(fields, piece);
-        Summary { number, roots, of_record, length: pieces.json(number).2 as u32 }
+        let (number, fragment) = pieces.push(fields, piece);
+        Summary { number, roots, of_record, fragment }
     }
 }
 
@@ -350,30 +352,30 @@ fn are_apart(pieces: &mut [Summary]) -> bool {
 
 impl Entries {
     fn clear(&mut self) {
-        *self = Entries { width: 1, sides: vec![0], records: vec![0], longest: 0 };
+        *self = Entries { width: 1, sides: vec![Fragment::NONE], records: vec![0], longest: 0 };
     }
 
     /// Takes the pieces of the next entry.
     fn push(&mut self, pieces: &[Summary]) {
-        let sides = pieces.iter().filter(|piece| piece.length != 0).map(|piece| piece.number);
+        let sides = pieces.iter().map(|piece| piece.fragment).filter(|&fragment| fragment != Fragment::NONE);
         let count = sides.clone().count();
         if count > self.width {
             let mut wider = Vec::with_capacity(self.records.len() * count);
             for entry in self.sides.chunks_exact(self.width) {
                 wider.extend_from_slice(entry);
-                wider.resize(wider.len() + count - self.width, 0);
+                wider.resize(wider.len() + count - self.width, Fragment::NONE);
             }
             self.width = count;
             self.sides = wider;
         }
         self.sides.extend(sides);
-        self.sides.resize(self.sides.len() + self.width - count, 0);
-        self.longest = self.longest.max(pieces.iter().map(|piece| piece.length as usize).sum());
+        self.sides.resize(self.sides.len() + self.width - count, Fragment::NONE);
+        self.longest = self.longest.max(pieces.iter().map(|piece| piece.fragment.length()).sum());
         self.records.push(pieces.iter().find(|piece| piece.of_record).map_or(0, |piece| piece.number));
     }
 
     /// The pieces of entries, one after the other.
-    fn pieces(&self, entries: &[u32]) -> Vec<u32> {
+    fn pieces(&self, entries: &[u32]) -> Vec<Fragment> {
         match self.width {
             1 => entries.iter().map(|&entry| self.sides[entry as usize]).collect(),
             2 => self.pieces_of::<2>(entries),
@@ -385,7 +387,7 @@ impl Entries {
     }
 
     /// For the usual widths, known when this is compiled.
-    fn pieces_of<const WIDTH: usize>(&self, entries: &[u32]) -> Vec<u32> {
+    fn pieces_of<const WIDTH: usize>(&self, entries: &[u32]) -> Vec<Fragment> {
         let (all, _) = self.sides.as_chunks::<WIDTH>();
         entries.iter().map(|&entry| all[entry as usize]).collect::<Vec<_>>().into_flattened()
     }

@@ -111,8 +111,8 @@ pub trait Knowledge: Send + Sync {
     fn parts(&self) -> usize {
         1
     }
-    /// The entry of each value in a part. `found` is as long as what is asked, and zeros.
-    fn find(&self, part: usize, asked: &Asked<'_>, found: &mut [u32]);
+    /// The entry of each value, in one part after the other. `found` has a place for each, with a zero.
+    fn find(&self, asked: &Asked<'_>, found: &mut [u32]);
     /// What the entries, one a part, say together. `asked` is one of the addresses that have them.
     fn answer(&self, entries: &[u32], asked: Option<IpAddr>) -> Answer;
 }

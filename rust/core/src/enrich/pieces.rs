@@ -60,6 +60,39 @@ impl Piece {
 
 /// Bits of a number that say which of a chunk's pieces it is.
 const BITS: u32 = 20;
+/// As many chunks there are at most.
+const CHUNKS: usize = 1 << 8;
+
+/// Where the JSON of a piece is: its chunk, where it starts there, and its length. No table has to be asked for it, which
+/// would seldom be in the processor's caches. 0 is no piece.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Fragment(u64);
+
+/// The longest that the JSON of a piece can be.
+const LONGEST: usize = (1 << 24) - 1;
+
+impl Fragment {
+    pub(super) const NONE: Fragment = Fragment(0);
+
+    fn new(chunk: usize, start: usize, length: usize) -> Fragment {
+        Fragment((chunk as u64) << 56 | (start as u64) << 24 | length as u64)
+    }
+
+    #[inline]
+    fn chunk(self) -> usize {
+        (self.0 >> 56) as usize
+    }
+
+    #[inline]
+    fn start(self) -> usize {
+        (self.0 >> 24) as u32 as usize
+    }
+
+    #[inline]
+    pub(super) fn length(self) -> usize {
+        self.0 as usize & LONGEST
+    }
+}
 
 /// Pieces by number. Number 0 says nothing. A copy is cheap, and has the pieces that there were when it was made.
 #[derive(Debug, Clone, Default)]
@@ -73,7 +106,7 @@ struct Chunk {
     pieces: Vec<Piece>,
     /// The sides' fields of all of them as members of an object, with a comma behind each; and [`SPARE`] bytes more.
     json: Vec<u8>,
-    /// For each piece, where its JSON begins; and where the last one ends.
+    /// For each piece, where its JSON begins.
     starts: Vec<u32>,
 }
 
@@ -94,42 +127,46 @@ impl Pieces {
 
     /// Whether there is no number for the pieces of another batch.
     pub(super) fn is_full(&self) -> bool {
-        self.chunks.len() == 1 << (32 - BITS)
+        self.chunks.len() == CHUNKS
     }
 
-    /// Takes a piece; gives its number.
-    pub(super) fn push(&mut self, fields: &Fields, piece: Piece) -> u32 {
+    /// Takes a piece; gives its number, and the fragment of its JSON.
+    pub(super) fn push(&mut self, fields: &Fields, piece: Piece) -> (u32, Fragment) {
         // A chunk that a batch has is not changed any more.
-        let open = self.chunks.last_mut().and_then(Arc::get_mut).is_some_and(|last| last.pieces.len() < 1 << BITS);
-        if !open {
-            self.chunks.push(Arc::new(Chunk { starts: vec![0], json: vec![0; SPARE], ..Chunk::default() }));
+        let roomy = |last: &mut Chunk| last.pieces.len() < 1 << BITS && last.json.len() < 1 << 30;
+        if !self.chunks.last_mut().and_then(Arc::get_mut).is_some_and(roomy) {
+            self.chunks.push(Arc::new(Chunk { json: vec![0; SPARE], ..Chunk::default() }));
         }
         let at = self.chunks.len() - 1;
-        let Some(chunk) = self.chunks.last_mut().and_then(Arc::get_mut) else { return 0 };
-        chunk.json.truncate(chunk.json.len() - SPARE);
+        let Some(chunk) = self.chunks.last_mut().and_then(Arc::get_mut) else { return (0, Fragment::NONE) };
+        let start = chunk.json.len() - SPARE;
+        chunk.json.truncate(start);
         members(fields, &piece.side, &mut chunk.json);
-        chunk.starts.push(chunk.json.len() as u32);
-        chunk.json.resize(chunk.json.len() + SPARE, 0);
+        // A field of so many megabytes is a mistake of its enricher.
+        chunk.json.truncate(if chunk.json.len() - start > LONGEST { start } else { chunk.json.len() });
+        let length = chunk.json.len() - start;
+        chunk.json.resize(start + length + SPARE, 0);
+        chunk.starts.push(start as u32);
         chunk.pieces.push(piece);
-        (at << BITS | (chunk.pieces.len() - 1)) as u32
-    }
-
-    #[inline]
-    fn chunk(&self, number: u32) -> (&Chunk, usize) {
-        (&self.chunks[(number >> BITS) as usize], (number & ((1 << BITS) - 1)) as usize)
+        let fragment = if length == 0 { Fragment::NONE } else { Fragment::new(at, start, length) };
+        ((at << BITS | (chunk.pieces.len() - 1)) as u32, fragment)
     }
 
     pub(super) fn piece(&self, number: u32) -> &Piece {
-        let (chunk, at) = self.chunk(number);
-        &chunk.pieces[at]
+        &self.chunks[(number >> BITS) as usize].pieces[(number & ((1 << BITS) - 1)) as usize]
+    }
+
+    /// The piece whose JSON stands there.
+    pub(super) fn at(&self, fragment: Fragment) -> &Piece {
+        let chunk = &self.chunks[fragment.chunk()];
+        // Of those that start there, all but the last have no JSON.
+        &chunk.pieces[chunk.starts.partition_point(|&start| start as usize <= fragment.start()) - 1]
     }
 
     /// A text that has the side's members, where they begin in it, and how many bytes they are.
     #[inline]
-    pub(crate) fn json(&self, number: u32) -> (&[u8], usize, usize) {
-        let (chunk, at) = self.chunk(number);
-        let start = chunk.starts[at] as usize;
-        (&chunk.json, start, chunk.starts[at + 1] as usize - start)
+    pub(crate) fn json(&self, fragment: Fragment) -> (&[u8], usize, usize) {
+        (&self.chunks[fragment.chunk()].json, fragment.start(), fragment.length())
     }
 }
 
@@ -138,10 +175,10 @@ impl Pieces {
     /// Lets the processor fetch the JSON of a piece, which is seldom in its caches, while it does something else.
     #[inline]
     #[allow(unsafe_code)]
-    pub(super) fn fetch(&self, number: u32) {
+    pub(super) fn fetch(&self, fragment: Fragment) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 
-        let (json, start, length) = self.json(number);
+        let (json, start, length) = self.json(fragment);
         for line in json[start..start + length].chunks(64) {
             // SAFETY: it is a hint: it has no effect that a program can see, and no address is wrong.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
@@ -152,7 +189,7 @@ impl Pieces {
 #[cfg(not(target_arch = "x86_64"))]
 impl Pieces {
     #[allow(clippy::unused_self)] // as above
-    pub(super) fn fetch(&self, _: u32) {}
+    pub(super) fn fetch(&self, _: Fragment) {}
 }
 
 /// Appends members of an object, a comma behind each. Fields of one inner object are next to each other.

@@ -128,7 +128,7 @@ impl Known {
 }
 
 impl Knowledge for Known {
-    fn find(&self, _part: usize, asked: &Asked<'_>, found: &mut [u32]) {
+    fn find(&self, asked: &Asked<'_>, found: &mut [u32]) {
         let Asked::Addresses(addresses) = asked else { return };
         // In order, neighbours are looked for in the same part of the table: it is far larger than the processor's caches.
         let mut order: Vec<(IpAddr, usize)> = addresses.iter().copied().zip(0..).collect();
