@@ -94,6 +94,8 @@ def report(  # noqa: PLR0917 - click passes them by name
 
 def _by_suffix(output: str | None) -> str:
     suffix = Path(output or "").suffix.lower().removeprefix(".")
+    if suffix not in {*_FORMATS, "htm", ""}:
+        raise ConfigError(f"{output}: no format is called {suffix}; say with --format which it is")
     return suffix if suffix in _FORMATS else "html"
 
 
