@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 from flowlogs import (
     ACCEPT,
@@ -27,6 +28,7 @@ from flowlogs import (
     vpcflow,
     write,
 )
+from vpcflow.cli import main
 
 
 def index(folder: Path, *sources: str, code: int) -> tuple[list[dict[str, object]], list[str]]:
@@ -335,3 +337,13 @@ def test_what_only_elasticsearch_has_is_refused_of_a_store(
         assert errors(done) == [
             f"Error: {options[0]} is for Elasticsearch; flows is a store and has none: leave it out"
         ]
+
+
+@pytest.mark.parametrize("missing", ["sigma", "requests"])
+def test_setting_kibana_up_says_once_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = CliRunner().invoke(main, ["setup", "--kibana", "http://127.0.0.1:1"])
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "Error: setting Kibana up needs the packages pysigma and requests: pip install 'vpcflow[kibana]'\n"
+    )

@@ -125,7 +125,7 @@ def main() -> None:
     \b
     vpcflow demo                                    a made-up day, to try things out
     vpcflow index logs/                             into ./vpcflow-data, a Parquet store
-    vpcflow query top-talkers                       ask it; --list has the questions, and SQL works, too
+    vpcflow query top-talkers                       ask it; --list has more questions
     vpcflow index logs/ --to https://host:9200      into Elasticsearch
 
     Each command says more with -h. VPCFLOW_DEBUG=1 shows where in the program an error came from.
