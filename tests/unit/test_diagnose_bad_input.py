@@ -49,13 +49,18 @@ def test_a_store_without_a_flow(tmp_path: Path) -> None:
     index(tmp_path, HEADER, NODATA)
     found = diagnose(tmp_path)
     assert (found["flows"], found["refusals"]) == (0, [])
-    assert found["notes"] == ["no flows in this time: give another with --since and --until"]
+    assert found["notes"] == [
+        "no record has addresses: interfaces had no traffic, or AWS skipped what they had"
+    ]
 
 
 def test_a_time_without_flows(tmp_path: Path) -> None:
     index(tmp_path, HEADER, REJECT)
     found = diagnose(tmp_path, "--since", "2020-01-01", "--until", "2020-01-02")
-    assert found["notes"] == ["no flows in this time: give another with --since and --until"]
+    assert found["notes"] == [
+        "no flows in this time; those there are go from 2014-12-14 04:07 to 2014-12-14 04:07 UTC: give another with"
+        " --last, or --since and --until"
+    ]
     table = vpcflow(
         "diagnose", "--since", "2020-01-01", "--until", "2020-01-02", cwd=tmp_path
     ).stdout.decode()
