@@ -324,6 +324,18 @@ def test_a_phone(show):
     shot(page, "phone")
 
 
+def test_a_small_laptop_shows_whole_tables_and_filters_in_one_row(show):
+    page = show(viewport={"width": 1280, "height": 800})
+    tables = page.locator("#overview .scroll")
+    assert tables.count() >= 4
+    assert (
+        tables.evaluate_all("all => all.map(one => one.scrollWidth - one.clientWidth)")
+        == [0] * tables.count()
+    )
+    last, button = page.locator("#filter-to").bounding_box(), page.locator("#reset").bounding_box()
+    assert abs(last["y"] - button["y"]) < 20
+
+
 def test_on_paper(show):
     page = show(color_scheme="dark")
     page.emulate_media(media="print")
