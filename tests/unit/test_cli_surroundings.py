@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from flowlogs import (
     write,
 )
 from vpcflow.cli import main
+from waiting import wait_for
 
 
 def test_a_full_disk_on_standard_output(tmp_path: Path) -> None:
@@ -177,13 +177,6 @@ def test_an_interrupt_while_standard_input_is_silent(tmp_path: Path) -> None:
     process.stderr.close()
     process.stdin.close()
     assert list(tmp_path.iterdir()) == []
-
-
-def wait_for(condition: object) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.02)
 
 
 def test_a_program_with_threads_of_its_own_outlives_a_command_that_fails() -> None:
