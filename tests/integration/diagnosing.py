@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from unit.flowlogs import errors, text, vpcflow
 from vpcflow.elastic.template import data_stream
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from flowlogs import errors, text, vpcflow
 
 TARGETS = ["store", "elasticsearch"]
 ACCOUNT = "123456789012"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from mail_server import MailServer
@@ -13,6 +12,7 @@ from unit.flowlogs import command, environment, errors
 from unit.flowlogs import vpcflow as run
 from vpcflow.enrich.owners import OwnersByInterface
 from vpcflow.owners import Match, Owner
+from waiting import wait_for
 
 LAB = Owner(name="lab", match=Match(interfaces=("eni-lab",)))
 CONFIG = """
@@ -97,18 +97,11 @@ def test_a_service_mails_when_the_server_is_back(tmp_path: Path) -> None:
             env=environment(),
         )
         try:
-            _wait_for(lambda: "tried again in the next round" in (tmp_path / "errors").read_text())
+            wait_for(lambda: "tried again in the next round" in (tmp_path / "errors").read_text())
             with MailServer(port=port) as server:
-                _wait_for(lambda: told(server) == EVERYBODY)
+                wait_for(lambda: told(server) == EVERYBODY)
                 service.send_signal(signal.SIGTERM)
                 assert service.wait(30) == 0
         finally:
             service.kill()
     assert "Traceback" not in (tmp_path / "errors").read_text()
-
-
-def _wait_for(what, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.1)

@@ -17,6 +17,7 @@ import pytest
 
 from unit.alerting import ATTACKER, OTHER, ago, fill, record, rules
 from unit.flowlogs import HEADER, command, environment, write
+from waiting import wait_for
 
 
 @contextmanager
@@ -35,13 +36,6 @@ def running(folder: Path, *more: str | Path, stdout: object = None) -> Iterator[
         finally:
             process.kill()
             process.wait()
-
-
-def wait_for(what, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from aws import ACCOUNT, CREDENTIALS, Answer, Moto, Proxy, Seen, denied
 
+from unit.flowlogs import errors, many, vpcflow
 from vpcflow.aws.errors import explain
 from vpcflow.aws.session import client, session
 from vpcflow.errors import ConfigError, SourceError
 from vpcflow.sources.base import SourceOptions
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from flowlogs import errors, many, vpcflow
 
 BUCKET = "flow-logs"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/flow-logs-reader"

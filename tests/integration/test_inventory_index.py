@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from aws import REGION, Moto
 
 import vpcflow as library
+from unit.flowlogs import HEADER, documents, errors, text, vpcflow
 from vpcflow.config import load_owners
 from vpcflow.enrich.ours import enrichers
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from flowlogs import documents, errors, text, vpcflow
-
-HEADER = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 ACCOUNT = "123456789012"
 CSV = f"""\
 interface-id,private-ip,account-id,availability-zone,vpc-id,vpc-name,subnet-id,subnet-name,instance-id,name,instance-type,image-id,interface-type,description,requester-id,security-groups,tag:Team

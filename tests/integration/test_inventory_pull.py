@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from aws import ACCOUNT, CREDENTIALS, REGION, Answer, Moto, Proxy, Seen
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from flowlogs import errors, vpcflow
+from unit.flowlogs import errors, vpcflow
 from vpcflow.inventory import Inventory, load
 
 OTHER = "us-west-2"

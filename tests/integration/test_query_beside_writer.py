@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import vpcflow
+from unit.flowlogs import HEADER
 from vpcflow.cli import main
 from vpcflow.query.answer import answer
 from vpcflow.query.flows import open_flows
@@ -21,7 +22,6 @@ from vpcflow.query.model import Period, Query
 
 DAY = datetime(2026, 11, 23, tzinfo=UTC)
 FILES, FLOWS = 500, 20
-FIELDS = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 TIME = ("--since", "2026-11-20", "--until", "2026-11-24")
 
 # Indexes the objects of a folder one after the other.
@@ -79,7 +79,7 @@ def flows(number: int) -> list[str]:
 
 
 def write(log: Path, number: int) -> None:
-    log.write_text("\n".join([FIELDS, *flows(number), ""]))
+    log.write_text("\n".join([HEADER, *flows(number), ""]))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_parts_may_go_while_they_are_asked(logs: Path, tmp_path: Path) -> None:
     versions = tmp_path / "long.log", tmp_path / "short.log"
     lines = [line for number in range(4) for line in flows(number)]
     for version, part in zip(versions, (lines, lines[:FLOWS]), strict=True):
-        version.write_text("\n".join([FIELDS, *part, ""]))
+        version.write_text("\n".join([HEADER, *part, ""]))
     log = tmp_path / "changing.log"
     log.write_bytes(versions[0].read_bytes())
     vpcflow.index(log, to=store)
@@ -139,7 +139,7 @@ def test_an_open_store_sees_what_comes_later(logs: Path, tmp_path: Path) -> None
     log = sorted(logs.iterdir())
     vpcflow.index(log[:4], to=tmp_path / "store")
     more = tmp_path / "more.log"  # with a column that is new to the store
-    more.write_text("\n".join([f"{FIELDS} traffic-path", *(f"{line} 8" for line in flows(0)), ""]))
+    more.write_text("\n".join([f"{HEADER} traffic-path", *(f"{line} 8" for line in flows(0)), ""]))
     with open_flows(tmp_path / "store") as engine:
         assert answer(query, engine).rows == answer(query, engine, whole).rows == [(4 * FLOWS,)]
         vpcflow.index([*log[4:9], more], to=tmp_path / "store")
@@ -149,8 +149,8 @@ def test_an_open_store_sees_what_comes_later(logs: Path, tmp_path: Path) -> None
 def test_an_object_that_is_indexed_again_is_read_as_one_or_the_other(tmp_path: Path) -> None:
     """A part is replaced by one of another length, between being looked at and being read."""
     versions = tmp_path / "long.log", tmp_path / "short.log"
-    versions[0].write_text("\n".join([FIELDS, *(flows(0) * 200), ""]))
-    versions[1].write_text("\n".join([FIELDS, *flows(0), ""]))
+    versions[0].write_text("\n".join([HEADER, *(flows(0) * 200), ""]))
+    versions[1].write_text("\n".join([HEADER, *flows(0), ""]))
     log, store = tmp_path / "changing.log", tmp_path / "store"
     log.write_bytes(versions[0].read_bytes())
     vpcflow.index(log, to=store)

@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HEADER = (
-    "version account-id interface-id srcaddr dstaddr srcport dstport protocol "
-    "packets bytes start end action log-status"
-)
+import samples
+
+HEADER = samples.V2
 ACCEPT = (
     "2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 "
     "20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK"
@@ -62,6 +61,16 @@ def documents(path: Path) -> list[dict[str, Any]]:
     return [
         json.loads(line) for line in (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines()
     ]
+
+
+def rows(store: Path, column: str = "count(*)") -> int:
+    """How many rows a store has, or another sum of them."""
+    from vpcflow.query.store import connect
+
+    with connect(store) as connection:
+        found = connection.execute(f"SELECT {column} FROM flows").fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def temporary(folder: Path) -> list[Path]:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import termios
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from flowlogs import (
     write,
 )
 from vpcflow.cli import main
+from waiting import wait_for
 
 
 def test_a_full_disk_on_standard_output(tmp_path: Path) -> None:
@@ -182,13 +182,6 @@ def test_an_interrupt_while_standard_input_is_silent(tmp_path: Path) -> None:
     process.stderr.close()
     process.stdin.close()
     assert list(tmp_path.iterdir()) == []
-
-
-def wait_for(condition: object) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.02)
 
 
 def test_a_program_with_threads_of_its_own_outlives_a_command_that_fails() -> None:

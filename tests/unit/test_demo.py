@@ -9,15 +9,14 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import vpcflow
+from flowlogs import rows
 from vpcflow import demo
 from vpcflow.cli import main
-from vpcflow.query.store import connect
 
 DAY = date(2026, 1, 15)
 KEY = re.compile(
@@ -144,11 +143,6 @@ def demo_command(*arguments: str):
     return CliRunner().invoke(main, ["demo", "--lines", "3000", *arguments], catch_exceptions=False)
 
 
-def stored(store: Path) -> int:
-    with connect(store) as connection:
-        return connection.execute("SELECT count(*) FROM flows").fetchone()[0]
-
-
 def test_command_indexes_and_asks(tmp_path):
     store = tmp_path / "store"
     result = demo_command("--to", str(store))
@@ -168,10 +162,10 @@ def test_command_indexes_and_asks(tmp_path):
     assert "documents" in result.stderr
     assert str(store / "report.html") in result.stdout
     assert b"VPC flows" in (store / "report.html").read_bytes()
-    once = stored(store)
+    once = rows(store)
     assert once == pytest.approx(3000, abs=500)
     assert demo_command("--to", str(store)).exit_code == 0
-    assert stored(store) == once
+    assert rows(store) == once
 
 
 def test_command_keeps_the_files(tmp_path):

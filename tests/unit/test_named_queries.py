@@ -13,13 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 import vpcflow
+from samples import V2
 from vpcflow.cli import main
 from vpcflow.query.fields import kind
 from vpcflow.query.named import names, question
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = ("--since", "2026-11-24", "--until", "2026-11-25")
-V2 = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 NAT = f"{V2} interface-type next-hop-interface-type flow-direction"
 
 

@@ -25,21 +25,14 @@ from flowlogs import (
     SKIPDATA,
     documents,
     many,
+    rows,
     temporary,
     text,
     write,
 )
 from vpcflow.pipeline import Progress
-from vpcflow.query.store import connect
 from vpcflow.sinks.base import Refusal, Written
 from vpcflow.sources.base import Item, Source
-
-
-def rows(store: Path) -> int:
-    with connect(store) as connection:
-        found = connection.execute("SELECT count(*) FROM flows").fetchone()
-    assert found is not None
-    return int(found[0])
 
 
 def test_a_file_into_the_default_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import gzip
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from aws import ACCOUNT
+
 import vpcflow
 from unit.flowlogs import documents, many
 from vpcflow.pipeline import IndexResult
-from vpcflow.query.store import connect
 from vpcflow.sources.base import SourceOptions
 
 BUCKET = "flow-logs"
-ACCOUNT = "123456789012"
 DAY = datetime(2024, 11, 20, tzinfo=UTC)
 
 
@@ -50,19 +48,5 @@ def keys(path: Path) -> list[str]:
     return sorted({document["aws"]["s3"]["object"]["key"] for document in documents(path)})
 
 
-def rows(store: Path) -> int:
-    with connect(store) as connection:
-        found = connection.execute("SELECT count(*) FROM flows").fetchone()
-    assert found is not None
-    return int(found[0])
-
-
 def stamp(at: datetime) -> float:
     return at.timestamp()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from aws import Answer, Moto, Proxy, Seen, denied
-from s3_logs import BUCKET, DAY, every, index, key, log, rows, wait_for
+from s3_logs import BUCKET, DAY, every, index, key, log
 
 import vpcflow
-from unit.flowlogs import HEADER, documents, many, text
+from unit.flowlogs import HEADER, documents, many, rows, text
 from vpcflow.aws.objects import S3Object
+from waiting import wait_for
 
 
 def varied(count: int) -> bytes:

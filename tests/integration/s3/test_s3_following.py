@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from aws import Answer, Moto, Proxy, Seen, denied
-from s3_logs import BUCKET, DAY, every, index, key, log, wait_for
+from s3_logs import BUCKET, DAY, every, index, key, log
 
 from vpcflow.pipeline import IndexResult
+from waiting import wait_for
 
 
 @contextmanager

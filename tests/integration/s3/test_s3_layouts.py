@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from aws import Moto
-from s3_logs import ACCOUNT, BUCKET, DAY, index, key, keys, log, name
+from aws import ACCOUNT, Moto
+from s3_logs import BUCKET, DAY, index, key, keys, log, name
 
 import samples
 from unit.flowlogs import ACCEPT, HEADER, documents, many, text

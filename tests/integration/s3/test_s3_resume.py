@@ -13,9 +13,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from aws import Answer, Moto, Proxy, Seen
-from s3_logs import BUCKET, DAY, every, index, key, log, rows, stamp, wait_for
+from s3_logs import BUCKET, DAY, every, index, key, log, stamp
 
-from unit.flowlogs import many
+from unit.flowlogs import many, rows
+from waiting import wait_for
 
 
 def test_a_second_run_reads_what_is_new_or_late(aws: Moto, tmp_path: Path) -> None:

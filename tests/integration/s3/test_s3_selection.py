@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from aws import Moto, Proxy
-from s3_logs import ACCOUNT, BUCKET, DAY, every, index, key, keys, log, name, stamp
+from aws import ACCOUNT, Moto, Proxy
+from s3_logs import BUCKET, DAY, every, index, key, keys, log, name, stamp
 
 from unit.flowlogs import many
 from unit.flowlogs import vpcflow as command

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws import Moto
 
 import samples
-from vpcflow.query.store import connect
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LOG = samples.log(samples.V2, [samples.ACCEPTED, samples.REJECTED])
 
@@ -76,23 +70,3 @@ class Queue:
 def put(s3: Any, *keys: str, body: bytes | None = None) -> None:
     for key in keys:
         s3.put_object(Bucket="flows", Key=key, Body=gzip.compress(LOG) if body is None else body)
-
-
-def command(*args: str | Path) -> list[str]:
-    return [sys.executable, "-W", "error", "-m", "vpcflow", *map(str, args)]
-
-
-def rows(store: Path, column: str = "count(*)") -> Any:
-    with connect(store) as connection:
-        return connection.execute(f"SELECT {column} FROM flows").fetchone()[0]
-
-
-def letters(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def wait_until(true, seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it did not come to that"
-        time.sleep(0.05)

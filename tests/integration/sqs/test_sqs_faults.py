@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from aws import Answer, denied
-from queues import LOG, Queue, command, letters, put, rows, wait_until
+from queues import LOG, Queue, put
 
 import vpcflow
+from unit.flowlogs import command, documents, rows
 from vpcflow.sources.sqs import queue_region
+from waiting import wait_for
 
 #: What SQS says to those who lack a permission.
 DENIED = Answer(
@@ -40,15 +42,15 @@ def test_what_can_not_be_read_goes_to_the_dead_letter_file_after_some_times(aws,
     # A run for an empty queue doesn't wait for what comes again, but takes it when it comes in time.
     runs = [first]
     while not dead.exists():
-        wait_until(lambda: queue.left() == (1, 0))
+        wait_for(lambda: queue.left() == (1, 0))
         runs.append(vpcflow.index(source(queue, max_receives=2), to=target, dead_letter=dead))
     assert sum(len(run.failures) for run in runs) == 2
     assert not any(run.ok for run in runs)
-    [letter] = letters(dead)
+    [letter] = documents(dead)
     assert letter["path"] == "s3://flows/broken.log.gz"
     assert "cut short" in letter["reason"]
     # The queue's own policy has the last word.
-    wait_until(lambda: queue.left() == (1, 0))
+    wait_for(lambda: queue.left() == (1, 0))
     assert queue.receive() == []
     assert (sum(queue.left()), sum(dead_letters.left())) == (0, 1)
     assert rows(target) == 6, "and what could be read of it is there"
@@ -66,7 +68,7 @@ def test_a_run_leaves_alone_what_it_has_given_up(s3, queue, source, tmp_path):
         stop=stop,
     )
     assert [failure.item for failure in result.failures] == ["s3://flows/broken.log.gz"] * 2
-    assert len(letters(tmp_path / "dead")) == 1
+    assert len(documents(tmp_path / "dead")) == 1
     assert sum(queue.left()) == 1
 
 
@@ -78,7 +80,7 @@ def test_a_run_ends_although_what_it_has_given_up_keeps_coming(s3, queue, source
     result = vpcflow.index(
         source(queue, max_receives=1, wait=2), to=tmp_path / "store", dead_letter=tmp_path / "dead"
     )
-    assert (len(result.failures), result.documents, len(letters(tmp_path / "dead"))) == (1, 4, 1)
+    assert (len(result.failures), result.documents, len(documents(tmp_path / "dead"))) == (1, 4, 1)
     assert sum(queue.left()) == 1
 
 
@@ -113,7 +115,7 @@ def test_a_queue_that_answers_no_more_for_a_while_ends_no_run_that_follows(
     proxy.rule = refuse
     queue.notice("a.log.gz")
     stop = threading.Event()
-    threading.Thread(target=lambda: (wait_until(lambda: queue.left() == (0, 0)), stop.set())).start()
+    threading.Thread(target=lambda: (wait_for(lambda: queue.left() == (0, 0)), stop.set())).start()
     result = vpcflow.index(reader, to=tmp_path / "store", stop=stop)
     assert refused.is_set()
     assert result.documents == 2

@@ -10,10 +10,12 @@ import time
 
 import pytest
 from aws import Moto, Proxy
-from queues import LOG, Queue, command, put, rows, wait_until
+from queues import LOG, Queue, put
 
 import samples
 import vpcflow
+from unit.flowlogs import command, rows
+from waiting import wait_for
 
 
 def test_a_message_stays_until_all_of_its_objects_are_stored(s3, queue, source, tmp_path):
@@ -27,7 +29,7 @@ def test_a_message_stays_until_all_of_its_objects_are_stored(s3, queue, source, 
     assert sum(queue.left()) == 1
     # Mended and read again, the store has each record once.
     put(s3, "broken.log.gz")
-    wait_until(lambda: queue.left() == (1, 0))
+    wait_for(lambda: queue.left() == (1, 0))
     assert vpcflow.index(source(queue), to=tmp_path / "store").ok
     assert (queue.left(), rows(tmp_path / "store")) == ((0, 0), 4)
 
@@ -67,7 +69,7 @@ def test_what_is_being_read_is_kept_from_others(s3, queue, proxy: Proxy, source,
     results = []
     run = threading.Thread(target=lambda: results.append(vpcflow.index(reader, to=tmp_path / "store")))
     run.start()
-    wait_until(lambda: proxy.count("slow.log.gz"))
+    wait_for(lambda: proxy.count("slow.log.gz"))
     until = time.monotonic() + 3
     while time.monotonic() < until:
         assert queue.receive() == []
@@ -134,9 +136,9 @@ def test_sigterm_ends_a_run_that_follows_with_nothing_acknowledged_that_is_not_s
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with run:
-        wait_until(lambda: queue.left() == (0, 0))  # and it goes on waiting
+        wait_for(lambda: queue.left() == (0, 0))  # and it goes on waiting
         queue.notice("slow.log.gz")
-        wait_until(lambda: proxy.count("slow.log.gz"))
+        wait_for(lambda: proxy.count("slow.log.gz"))
         run.terminate()
         _, said = run.communicate(timeout=15)
         go_on.set()
@@ -159,10 +161,10 @@ def test_two_processes_share_a_queue_and_nothing_is_lost_when_one_is_killed(aws,
 
     with (tmp_path / "first").open("w") as output:
         first = subprocess.Popen(run, cwd=tmp_path, stdout=output, stderr=output)
-    wait_until(lambda: stored() > 100, 60)
+    wait_for(lambda: stored() > 100, 60)
     second = subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     with second:
-        wait_until(lambda: stored() > 500, 60)
+        wait_for(lambda: stored() > 500, 60)
         first.kill()
         first.wait(10)
         at_the_kill = stored()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 
-from queues import Queue, command, letters, put
+from queues import Queue, put
 
 import vpcflow
+from unit.flowlogs import command, documents
 
 #: With a key that notifications encode.
 KEY = (
@@ -83,7 +84,7 @@ def test_a_message_that_is_no_notification_is_given_up_at_once(s3, queue, source
     [failure] = result.failures
     assert str(failure).startswith(f"sqs:{queue.url} message ")
     assert "is not JSON" in str(failure)
-    [letter] = letters(tmp_path / "dead")
+    [letter] = documents(tmp_path / "dead")
     assert "no notification of S3" in letter["reason"]
     assert sum(queue.left()) == 1, "the queue's redrive policy decides what becomes of it"
 
