@@ -104,9 +104,14 @@ def load(path: Path) -> Dashboard:
     """A dashboard from its file.
 
     Raises:
-        ConfigError: what is in the file means nothing; the message says file, line and why.
+        ConfigError: what is in the file means nothing; the message says file, line and why. Or the package
+            that reads it is not installed.
     """
-    import yaml
+    try:
+        import sigma  # noqa: F401 - for the filters; it brings yaml
+        import yaml
+    except ImportError as error:
+        raise ConfigError("dashboards need the package pysigma: pip install 'vpcflow[report]'") from error
 
     try:
         text = path.read_text(encoding="utf-8")

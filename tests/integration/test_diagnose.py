@@ -217,9 +217,9 @@ def test_some_interfaces_and_some_time(target: Target) -> None:
     )
     one = target.found("--interface", "eni-db")
     assert [it["interface"] for it in one["refusals"]] == ["eni-db"]
-    day = target.found("--last", "12h")
+    day = target.found("--until", "2026-11-20", "--last", "24h")
     assert [it["interface"] for it in day["refusals"]] == ["eni-web"]
-    both = target.found("--last", "2d")
+    both = target.found("--until", "2026-11-20", "--last", "2d")
     assert {it["interface"] for it in both["refusals"]} == {"eni-db", "eni-web"}
     first = target.found("--since", "2026-11-18", "--until", "2026-11-19T01:00")
     assert [it["interface"] for it in first["refusals"]] == ["eni-db"]

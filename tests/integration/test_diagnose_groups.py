@@ -229,7 +229,7 @@ def test_rules_that_no_flow_used(target: Target) -> None:
     )
     db = group("sg-db", allow(5432, groups=("sg-app", "sg-web")), allow(22, "10.0.0.0/8"), egress=[])
     options = at_hand(target, [db, group("sg-elsewhere", allow(80, "0.0.0.0/0"))])
-    found = target.found(*options, "--last", "60d", "--unused-after", "40d")
+    found = target.found(*options, "--until", "2026-11-19", "--last", "60d", "--unused-after", "40d")
     assert [(it["from_port"], it["peer"], it["interfaces"]) for it in found["rules"]["unused"]] == [
         (5432, "sg-web", 1),
         (22, "10.0.0.0/8", 1),

@@ -234,6 +234,20 @@ def test_a_chart_over_time_follows_the_filter(show, store):
     assert found == {(time, action): count for time, action, count in expected}
 
 
+def test_labels_of_an_axis_are_whole_numbers_within_the_chart_under_a_filter_too(show):
+    page = show()
+    choose(page, "action", "REJECT")
+    choose(page, "direction", "egress")
+    chart = panel(page, "Accepted and rejected flows").locator("svg")
+    labels = chart.locator(".role-axis-label text")
+    left = chart.bounding_box()["x"]
+    assert labels.count() > 5
+    assert all(labels.nth(at).bounding_box()["x"] >= left for at in range(labels.count()))
+    numbers = [text for text in labels.all_text_contents() if ":" not in text and "Nov" not in text]
+    assert "0" in numbers
+    assert not any(text.startswith("0.") or text.endswith("m") for text in numbers)
+
+
 def test_what_can_not_be_added_up_says_so(show):
     page = show()
     before = value(page, "Refused peers", "security-groups")
@@ -308,6 +322,18 @@ def test_a_phone(show):
     for at in range(page.locator(".chart svg").count()):
         assert page.locator(".chart svg").nth(at).bounding_box()["width"] <= 390
     shot(page, "phone")
+
+
+def test_a_small_laptop_shows_whole_tables_and_filters_in_one_row(show):
+    page = show(viewport={"width": 1280, "height": 800})
+    tables = page.locator("#overview .scroll")
+    assert tables.count() >= 4
+    assert (
+        tables.evaluate_all("all => all.map(one => one.scrollWidth - one.clientWidth)")
+        == [0] * tables.count()
+    )
+    last, button = page.locator("#filter-to").bounding_box(), page.locator("#reset").bounding_box()
+    assert abs(last["y"] - button["y"]) < 20
 
 
 def test_on_paper(show):

@@ -93,13 +93,32 @@ def test_an_interface_that_falls_silent(tmp_path: Path) -> None:
     ]
 
 
+def test_rules_that_could_not_fire_are_told_from_those_that_did_not(store: Path, tmp_path: Path) -> None:
+    run = ("alerts", "backtest", "--from", store, "--rule", "threat_list_hit", "--rule", "port_scan")
+    assert errors(vpcflow(*run, *WEEK, cwd=tmp_path)) == [
+        "Not once: port_scan",
+        "Could not fire: threat_list_hit, because no flow has threat.indicator.type",
+    ]
+    never = vpcflow(*run, "--since", "2020-01-01", "--until", "2020-01-02", cwd=tmp_path)
+    assert errors(never) == [
+        "There are no flows from 2020-01-01 00:00 to 2020-01-02 00:00 UTC: give another time with --last, or"
+        " --since and --until."
+    ]
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
         (("--rule", "port-scam"), "there is no rule port-scam; did you mean port_scan?"),
         (("--threshold", "5"), "--threshold is tried out on one rule: give it with --rule NAME"),
-        (("--last", "3d", "--since", "2d"), "--last and --since both say where to begin; give one of them"),
-        (("--since", "2026-11-24", "--until", "2026-11-23"), "the time to look at ends before it begins"),
+        (
+            ("--last", "3d", "--since", "2d"),
+            "--last and --since both say where the time begins; leave one of them out",
+        ),
+        (
+            ("--since", "2026-11-24", "--until", "2026-11-23"),
+            "the time begins at 2026-11-24T00:00:00Z and ends at 2026-11-23T00:00:00Z: nothing is between them",
+        ),
         (("--rules", "nowhere"), "nowhere: is no folder; --rules takes one with rules, *.yml"),
     ],
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from unit.alerting import ATTACKER, OTHER, ago, fill, record, rules
 from unit.flowlogs import errors, vpcflow
+from vpcflow.cli import main
 
 
 def test_what_was_seen_is_told_once(tmp_path: Path) -> None:
@@ -96,13 +99,23 @@ def test_list_says_what_is_watched_for(tmp_path: Path) -> None:
     assert line.split(maxsplit=2)[2].split("   ")[0] == "Port scan of one host"
     for text in (
         "medium",
-        "different destination.port >= 50",
-        " 1m ",
-        "source.ip, destination.ip",
-        "threats",
+        "different destination.port >= 50 in 1m for one source.ip, destination.ip",
     ):
         assert text in line
     assert "SSH refused" in listed
+
+
+def test_check_of_a_file_that_is_not_there_shows_no_table(tmp_path: Path) -> None:
+    done = vpcflow("alerts", "check", "none.yml", cwd=tmp_path, code=1)
+    assert errors(done) == ["Error: none.yml: No such file or directory"]
+    assert done.stdout == b""
+
+
+def test_check_without_the_package_that_reads_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sigma", None)
+    done = CliRunner().invoke(main, ["alerts", "check"])
+    assert done.exit_code == 2
+    assert done.stderr == "Error: alert rules need the package pysigma: pip install 'vpcflow[rules]'\n"
 
 
 def test_check_says_of_each_file_whether_it_is_right(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 from flowlogs import (
     ACCEPT,
@@ -27,6 +28,7 @@ from flowlogs import (
     vpcflow,
     write,
 )
+from vpcflow.cli import main
 
 
 def index(folder: Path, *sources: str, code: int) -> tuple[list[dict[str, object]], list[str]]:
@@ -321,3 +323,27 @@ def test_a_file_and_a_folder_without_permission(tmp_path: Path) -> None:
         "Error: logs/locked: Permission denied",
         "Error: logs/secret.log: Permission denied",
     ]
+
+
+@pytest.mark.parametrize("options", [("--namespace", "prod"), ("--ca", "ca.pem")])
+@pytest.mark.parametrize(
+    "args", [("query", "scans"), ("report",), ("diagnose",), ("alerts", "backtest"), ("alerts", "run")]
+)
+def test_what_only_elasticsearch_has_is_refused_of_a_store(
+    tmp_path: Path, args: tuple[str, ...], options: tuple[str, str]
+) -> None:
+    for line in ((*args, *options, "--from", "flows"), (*args, "--from", "flows", *options)):
+        done = vpcflow(*line, cwd=tmp_path, code=2)
+        assert errors(done) == [
+            f"Error: {options[0]} is for Elasticsearch; flows is a store and has none: leave it out"
+        ]
+
+
+@pytest.mark.parametrize("missing", ["sigma", "requests"])
+def test_setting_kibana_up_says_once_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = CliRunner().invoke(main, ["setup", "--kibana", "http://127.0.0.1:1"])
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "Error: setting Kibana up needs the packages pysigma and requests: pip install 'vpcflow[kibana]'\n"
+    )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -194,3 +199,29 @@ def test_a_program_with_threads_of_its_own_outlives_a_command_that_fails() -> No
         assert CliRunner().invoke(main, ["index", "logs", "--geo", "nowhere.mmdb"]).exit_code == 2
     finally:
         done.set()
+
+
+@pytest.mark.parametrize("columns", [30, 80, 200])
+def test_a_narrow_terminal_breaks_no_word(tmp_path: Path, columns: int) -> None:
+    """Addresses and names are there to be copied; sentences wrap, and nothing is padded past the edge."""
+    write(tmp_path / "a.log", HEADER, ACCEPT)
+    vpcflow("index", "a.log", "-q", cwd=tmp_path)
+    sql = "SELECT \"source.ip\", 'many words ' || repeat('more ', 20) AS text, \"source.ip\" AS again FROM flows"
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    subprocess.run(
+        command("query", sql),
+        cwd=tmp_path,
+        stdout=terminal,
+        check=True,
+        env={name: value for name, value in environment().items() if name != "COLUMNS"},
+    )
+    os.close(terminal)
+    shown = re.sub(r"\x1b\[[\d;]*m", "", os.read(controller, 1 << 16).decode())
+    os.close(controller)
+    lines = shown.splitlines()
+    address = ACCEPT.split()[3]
+    assert shown.count(address) == 2
+    assert all(line == line.rstrip() for line in lines)
+    if columns > 30:
+        assert max(map(len, lines)) <= columns

@@ -160,6 +160,8 @@ def test_command_indexes_and_asks(tmp_path):
         "203.0.113.200",
         "5432",
         "Try next",
+        "vpcflow diagnose",
+        "vpcflow alerts backtest",
         f"--from {store}",
     ):
         assert text in result.stdout

@@ -49,17 +49,28 @@ def test_a_store_without_a_flow(tmp_path: Path) -> None:
     index(tmp_path, HEADER, NODATA)
     found = diagnose(tmp_path)
     assert (found["flows"], found["refusals"]) == (0, [])
-    assert found["notes"] == ["no flows in this time: give another with --since and --until"]
+    assert found["notes"] == [
+        "no record has addresses: interfaces had no traffic, or AWS skipped what they had"
+    ]
 
 
 def test_a_time_without_flows(tmp_path: Path) -> None:
     index(tmp_path, HEADER, REJECT)
     found = diagnose(tmp_path, "--since", "2020-01-01", "--until", "2020-01-02")
-    assert found["notes"] == ["no flows in this time: give another with --since and --until"]
+    assert found["notes"] == [
+        "no flows in this time; those there are go from 2014-12-14 04:07 to 2014-12-14 04:07 UTC: give another with"
+        " --last, or --since and --until"
+    ]
     table = vpcflow(
         "diagnose", "--since", "2020-01-01", "--until", "2020-01-02", cwd=tmp_path
     ).stdout.decode()
     assert table.startswith("2020-01-01 00:00 to 2020-01-02 00:00 UTC: 0 of 0 records refused\n")
+
+
+def test_an_interface_that_logged_nothing(tmp_path: Path) -> None:
+    index(tmp_path, HEADER, REJECT)
+    found = diagnose(tmp_path, "--interface", "eni-1235b8ca123456789,eni-nix")
+    assert found["notes"][-1] == "no flow of this time is of the interface eni-nix"
 
 
 def test_old_logs_have_their_own_last_week(tmp_path: Path) -> None:
@@ -71,9 +82,9 @@ def test_old_logs_have_their_own_last_week(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--last", "7d", "--since", "2020-01-01"], "--last and --since both say when to begin: give one of them"),
-        (["--since", "2020-01-02", "--until", "2020-01-01"], "nothing is between 2020-01-02 00:00 and 2020-01-01 00:00 (UTC)"),
-        (["--last", "0s"], "nothing is between 2014-12-14 04:07 and 2014-12-14 04:07 (UTC)"),
+        (["--last", "7d", "--since", "2020-01-01"], "--last and --since both say where the time begins; leave one of them out"),
+        (["--since", "2020-01-02", "--until", "2020-01-01"], "the time begins at 2020-01-02T00:00:00Z and ends at 2020-01-01T00:00:00Z: nothing is between them"),
+        (["--last", "0s", "--until", "2020-01-01"], "the time begins at 2020-01-01T00:00:00Z and ends at 2020-01-01T00:00:00Z: nothing is between them"),
         (["--inventory", "none.csv"], "none.csv: No such file or directory; `vpcflow inventory pull -o none.csv` makes an inventory"),
     ],
 )  # fmt: skip

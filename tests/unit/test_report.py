@@ -292,10 +292,11 @@ def test_values_are_no_markup(tmp_path):
             2,
             "there is no dashboard overvew; there are health",
         ),
-        (["--from", "{store}", "--last", "1d", "--since", "1d"], 2, "give either it or --since and --until"),
+        (["--from", "{store}", "--last", "1d", "--since", "1d"], 2, "--last and --since both say"),
         (["--from", "{store}", "--until", "1d"], 2, "--until needs --since"),
-        (["--from", "{store}", "--since", "1d", "--until", "2d"], 2, "ends before it begins"),
+        (["--from", "{store}", "--since", "1d", "--until", "2d"], 2, "nothing is between them"),
         (["--from", "{store}", "--format", "json", "--open"], 2, "--open is for a page in a file"),
+        (["--from", "{store}", "-o", "a.pdf"], 2, "a.pdf: no format is called pdf; say with --format which"),
         (["--from", "{store}", "-o", "{store}"], 2, "is a folder"),
         (["--from", "{store}", "-o", "no/where.html"], 2, "its folder doesn't exist"),
         (["--from", "{store}", "-o", "no/where", "--format", "png"], 2, "the folder above it doesn't exist"),
@@ -322,6 +323,17 @@ def test_the_package_with_the_scripts_is_an_extra(store, monkeypatch, tmp_path):
         assert result.exit_code == 2
         assert "pip install 'vpcflow[report]'" in result.stderr
     assert as_json("--from", store)["flows"] > 10_000
+
+
+@pytest.mark.parametrize("missing", ["sigma", "yaml"])
+def test_the_package_that_reads_dashboards_is_an_extra(store, monkeypatch, tmp_path, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    for form in ("html", "json", "png"):
+        result = report("--from", store, "--format", form, "-o", tmp_path / "a")
+        assert result.exit_code == 2
+        assert result.stderr == (
+            "Error: dashboards need the package pysigma: pip install 'vpcflow[report]'\n"
+        )
 
 
 def test_from_python(store):

@@ -31,7 +31,7 @@ from vpcflow.query.answer import Step
 from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 
-__all__ = ["LATE", "Rule", "load", "load_all", "load_several"]
+__all__ = ["LATE", "Rule", "load", "load_all", "load_several", "require"]
 
 #: Seconds after its end that a record can arrive: AWS delivers to S3 within 10 minutes, then it is read.
 LATE = 900
@@ -180,17 +180,29 @@ def load_several(folders: Iterable[Path]) -> list[Rule]:
     return list(rules.values())
 
 
+def require() -> None:
+    """Asks for the package that reads rules.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        import sigma  # noqa: F401
+        import yaml  # noqa: F401
+    except ImportError as error:
+        raise ConfigError("alert rules need the package pysigma: pip install 'vpcflow[rules]'") from error
+
+
 def load(path: Path) -> Rule:
     """A rule from its file.
 
     Raises:
         ConfigError: it can't be used; the message says file, line and why.
     """
-    try:
-        import yaml
-        from sigma.exceptions import SigmaError
-    except ImportError as error:
-        raise ConfigError("alert rules need the package pysigma: pip install 'vpcflow[rules]'") from error
+    require()
+    import yaml
+    from sigma.exceptions import SigmaError
+
     try:
         content = path.read_text(encoding="utf-8")
         safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is

@@ -123,8 +123,9 @@ def main() -> None:
     """Read AWS VPC Flow Logs of every version and write Elastic Common Schema documents.
 
     \b
+    vpcflow demo                                    a made-up day, to try things out
     vpcflow index logs/                             into ./vpcflow-data, a Parquet store
-    vpcflow query 'SELECT count(*) FROM flows'      ask it
+    vpcflow query top-talkers                       ask it; --list has more questions
     vpcflow index logs/ --to https://host:9200      into Elasticsearch
 
     Each command says more with -h. VPCFLOW_DEBUG=1 shows where in the program an error came from.

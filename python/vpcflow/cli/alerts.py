@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpcflow.cli.alerts_options import rules_of, rules_option, target_options
+from vpcflow.cli.alerts_options import rules_of, rules_option
+from vpcflow.cli.options import flows_options
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,22 +58,25 @@ def alerts() -> None:
 @alerts.command("list", short_help="Say what is watched for.")
 @rules_option
 def list_rules(folders: tuple[Path, ...]) -> None:
-    """Say what is watched for: level, name, when it fires, and the dashboard that shows it."""
+    """Say what is watched for: level, name, title, and when it fires."""
     _print(
-        ["level", "name", "title", "fires at", "within", "by", "dashboard"],
-        (
-            (rule.level, rule.name, rule.title, what(rule), rule.span, ", ".join(rule.groups), rule.dashboard)
-            for rule in rules_of(folders)
-        ),
+        ["level", "name", "title", "fires at"],
+        ((rule.level, rule.name, rule.title, _when(rule)) for rule in rules_of(folders)),
     )
 
 
+def _when(rule: Rule) -> str:
+    by = f" for one {', '.join(rule.groups)}" if rule.groups else ""
+    return f"{what(rule)} in {rule.span}{by}"
+
+
 def what(rule: Rule) -> str:
-    """When a rule fires, in short: ``different destination.port >= 50``."""
+    """What a rule counts, in short: ``different destination.port >= 50``."""
     operator, threshold = rule.threshold
+    if rule.change == "new":
+        return f"none in {rule.look_back}, some"
     if rule.change is not None:
-        seen = "first seen" if rule.change == "new" else "last seen before"
-        return f"{seen}, in {rule.look_back}"
+        return f"some in {rule.look_back}, none"
     counted = {
         "event_count": "flows",
         "value_count": f"different {rule.field}",
@@ -84,7 +88,7 @@ def what(rule: Rule) -> str:
 @alerts.command(short_help="Say whether rules are right.")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 @rules_option
-@target_options(required=False)
+@flows_options(required=False)
 def check(
     files: tuple[Path, ...],
     folders: tuple[Path, ...],
@@ -104,8 +108,9 @@ def check(
 
     Exit code: 0 all are right, 1 a rule is not, 2 wrong usage.
     """  # noqa: D301 - click's mark for lines that stay as they are
-    from vpcflow.alerts.rules import load
+    from vpcflow.alerts.rules import load, require
 
+    require()
     given = files or tuple(path for folder in folders for path in sorted(folder.glob("*.yml")))
     right: list[tuple[Path, Rule]] = []
     wrong = 0
@@ -124,7 +129,9 @@ def check(
             continue
         ids[rule.id] = path
         right.append((path, rule))
-    absent = _absent([rule for _, rule in right], target, namespace, ca) if target and right else {}
+    if not right:
+        sys.exit(1)
+    absent = _absent([rule for _, rule in right], target, namespace, ca) if target else {}
     _print(
         ["rule", "file", "flows lack" if target else "says"],
         ((rule.title, str(path), absent.get(rule.id, "" if target else "right")) for path, rule in right),

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import difflib
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpcflow.cli.alerts_options import rules_of, rules_option, target_options
-from vpcflow.cli.types import DURATION, MOMENT
+from vpcflow.cli.alerts_options import rules_of, rules_option
+from vpcflow.cli.options import flows_options, period_of, time_options
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,15 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["backtest"]
 
 _COLUMNS = ["day", "level", "rule", "fired", "groups", "messages", "top"]
+_MONTH = 30 * 86_400.0
 _NUMERIC = [name in ("fired", "groups", "messages") for name in _COLUMNS]
 
 
 @click.command(short_help="Say how often rules would have fired.")
-@target_options()
+@flows_options()
 @rules_option
-@click.option("--last", type=DURATION, metavar="TIME", help="So long before now. [default: 30d]")
-@click.option("--since", type=MOMENT, metavar="TIME", help="From then on: 2026-11-24, 2026-11-24T12:30Z, 3d.")
-@click.option("--until", type=MOMENT, metavar="TIME", help="Until then. [default: now]")
+@time_options("30d")
 @click.option(
     "--rule",
     "names",
@@ -76,34 +74,40 @@ def backtest(
     Exit code: 0 done, 1 the flows could not be read, 2 wrong usage or set-up.
     """  # noqa: D301 - click's mark for lines that stay as they are
     from vpcflow.alerts import backtest as room
+    from vpcflow.alerts.evaluate import fields, lacking
     from vpcflow.cli.output import open_output, write_rows
     from vpcflow.query.flows import open_flows
-    from vpcflow.query.model import Period
     from vpcflow.query.rows import Rows
 
-    if last is not None and since is not None:
-        raise click.UsageError("--last and --since both say where to begin; give one of them")
     if threshold is not None and len(names) != 1:
         raise click.UsageError("--threshold is tried out on one rule: give it with --rule NAME")
-    end = time.time() if until is None else until
-    start = end - (2_592_000 if last is None else last) if since is None else since
-    if start >= end:
-        raise click.UsageError("the time to look at ends before it begins")
+    period = period_of(last, since, until, usual=_MONTH)
     rules = _chosen(rules_of(folders), names)
     if threshold is not None:
         rules = [replace(rule, threshold=(rule.threshold[0], threshold)) for rule in rules]
-    period = Period(*(datetime.fromtimestamp(moment, UTC) for moment in (start, end)))
     days: list[Day] = []
     silent: list[str] = []
     with open_flows(target, namespace=namespace, ca=ca) as engine, _shown() as begins:
+        names_of = {rule.name: fields(rule) for rule in rules}
+        missing = lacking(engine, sorted({name for several in names_of.values() for name in several}), period)
         for rule, rows in room.backtest(rules, engine, period, begins):
             days += room.by_day(rule, rows)
             silent += [] if rows else [rule.name]
     days.sort(key=lambda one: one.day)
     with open_output(None) as file:
         write_rows(Rows(_COLUMNS, _NUMERIC, iter([_line(one, form) for one in days])), form, file)
-    if silent:
-        click.echo(f"Not once: {', '.join(silent)}", err=True)
+    if missing is None:
+        click.echo(
+            f"There are no flows from {period.start:%Y-%m-%d %H:%M} to {period.end:%Y-%m-%d %H:%M} UTC: give"
+            " another time with --last, or --since and --until.",
+            err=True,
+        )
+        return
+    blind = {name: absent for name in silent if (absent := missing.intersection(names_of[name]))}
+    if could := [name for name in silent if name not in blind]:
+        click.echo(f"Not once: {', '.join(could)}", err=True)
+    for name, absent in blind.items():
+        click.echo(f"Could not fire: {name}, because no flow has {', '.join(sorted(absent))}", err=True)
 
 
 @contextmanager

@@ -1,23 +1,18 @@
-"""Options that the commands of `vpcflow alerts` share."""
+"""The option that the commands of `vpcflow alerts` share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
-from vpcflow.cli.options import ca_option, options
 from vpcflow.errors import ConfigError
-from vpcflow.sinks import DEFAULT_TARGET
 
 if TYPE_CHECKING:
     from vpcflow.alerts.rules import Rule
 
-__all__ = ["rules_of", "rules_option", "target_options"]
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
+__all__ = ["rules_of", "rules_option"]
 
 
 def _folders(ctx: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -51,20 +46,3 @@ def rules_of(folders: tuple[Path, ...]) -> list[Rule]:
     from vpcflow.alerts.rules import load_several
 
     return load_several(folders)
-
-
-def target_options(*, required: bool = True) -> Callable[[_Command], _Command]:
-    """``--from``, ``--namespace`` and ``--ca``: where the flows are."""
-    where = click.option(
-        "--from",
-        "target",
-        metavar="TARGET",
-        default=DEFAULT_TARGET if required else None,
-        show_default=required,
-        help="Where the flows are: folder of a Parquet store; https://host:9200, or cloud: and a Cloud ID, "
-        "is Elasticsearch.",
-    )
-    namespace = click.option(
-        "--namespace", metavar="NAME", help="Elasticsearch: of the data stream. [default: all of them]"
-    )
-    return options(where, namespace, ca_option)

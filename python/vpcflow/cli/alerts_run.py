@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from vpcflow.alerts.run import Round, Watch
-from vpcflow.cli.alerts_options import rules_of, rules_option, target_options
+from vpcflow.cli.alerts_options import rules_of, rules_option
+from vpcflow.cli.options import flows_options
 from vpcflow.cli.service import stop_on_signals
 from vpcflow.cli.types import DURATION
 from vpcflow.errors import VpcflowError
@@ -29,7 +30,7 @@ _Flows = Callable[[], AbstractContextManager["Engine"]]
 
 
 @click.command(short_help="Evaluate rules and tell whom it concerns.")
-@target_options()
+@flows_options()
 @rules_option
 @click.option(
     "--config",
@@ -40,7 +41,7 @@ _Flows = Callable[[], AbstractContextManager["Engine"]]
 @click.option(
     "--every",
     type=DURATION,
-    metavar="TIME",
+    metavar="DURATION",
     help="Go on as a service, until SIGTERM or Ctrl-C: such as 1m.",
 )
 @click.option(

@@ -152,8 +152,10 @@ def _report(console: Console, store: str) -> None:
     path = Path(store) / "report.html"
     if find_spec("vl_convert") is None or find_spec("sigma") is None:
         console.print(
-            "\nThe dashboards as one page: pip install 'vpcflow[report]', then vpcflow report --open",
+            "\nThe dashboards as one page, questions by name, diagnosis and alerts:"
+            f" pip install 'vpcflow[report]', then vpcflow report --open{_source(store)}",
             markup=False,
+            soft_wrap=True,
         )
         return
     from vpcflow.report.build import build, dashboards
@@ -184,15 +186,25 @@ def _query(
     sys.stdout.buffer.flush()
 
 
+def _source(store: str) -> str:
+    return "" if store == DEFAULT_TARGET else f" --from {shlex.quote(store)}"
+
+
 def _suggest(console: Console, store: str | None, keep: Path | None) -> None:
+    from importlib.util import find_spec
+
     from vpcflow.cli.output import printable
 
     commands = ["vpcflow index YOUR-LOGS/", "vpcflow --help"]
     if keep is not None:
         commands.insert(0, f"find {shlex.quote(str(keep))} -name '*.gz'")
     if store is not None:
-        source = "" if store == DEFAULT_TARGET else f" --from {shlex.quote(store)}"
-        commands = [f"vpcflow query{source} '{_SCAN}'", f"vpcflow query{source} 'DESCRIBE flows'", *commands]
+        source = _source(store)
+        asked = [f"vpcflow query{source} '{_SCAN}'"]
+        if find_spec("sigma") is not None:  # the package that these read rules and filters with
+            asked.insert(0, f"vpcflow query egress --last 2d{source}")
+            asked += [f"vpcflow diagnose --limit 3{source}", f"vpcflow alerts backtest --last 2d{source}"]
+        commands = [*asked, *commands]
     console.print("\n[bold]Try next[/]\n")
     for command in commands:
         console.print(f"  {printable(command)}", markup=False, soft_wrap=True)

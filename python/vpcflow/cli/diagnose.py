@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from vpcflow.cli.options import ca_option
-from vpcflow.cli.types import DURATION, MOMENT, NAMES
-from vpcflow.errors import ConfigError
-from vpcflow.sinks import DEFAULT_TARGET
+from vpcflow.cli.options import flows_options, period_of, time_options
+from vpcflow.cli.types import DURATION, NAMES
 
 if TYPE_CHECKING:
     from vpcflow.diagnose.groups import Rules
@@ -21,26 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["diagnose"]
 
 _AWS = "aws"
+_WEEK = 7 * 86_400.0
 _FORMATS = ["table", "json", "terraform", "cli"]
 
 
 @click.command(short_help="Explain refused flows, and check security groups.")
-@click.option(
-    "--from",
-    "target",
-    metavar="TARGET",
-    default=DEFAULT_TARGET,
-    show_default=True,
-    help="Folder of a Parquet store, or https://host:9200 for Elasticsearch.",
-)
-@click.option(
-    "--last",
-    type=DURATION,
-    metavar="DURATION",
-    help="How long a time, up to the newest flow: 7d, 12h. [default: 7d]",
-)
-@click.option("--since", type=MOMENT, metavar="TIME", help="From this time on, in place of --last.")
-@click.option("--until", type=MOMENT, metavar="TIME", help="Before this time. [default: the newest flow]")
+@flows_options()
+@time_options("7d before the newest flow", "the newest flow; now with --last or --since")
 @click.option(
     "--interface",
     "interfaces",
@@ -95,8 +80,6 @@ _FORMATS = ["table", "json", "terraform", "cli"]
     show_default=True,
     help="terraform and cli are the rules to add and to remove, for review.",
 )
-@click.option("--namespace", metavar="NAME", help="Elasticsearch: of the data stream. [default: all]")
-@ca_option
 def diagnose(
     *,
     target: str,
@@ -136,11 +119,10 @@ def diagnose(
     from vpcflow.diagnose.output import as_json
     from vpcflow.query.flows import open_flows
 
-    if last is not None and since is not None:
-        raise ConfigError("--last and --since both say when to begin: give one of them")
+    chosen = None if last is None and since is None else period_of(last, since, until, usual=_WEEK)
     rules, inventory = _at_hand(groups, acls, inventories)
     with open_flows(target, namespace=namespace, ca=ca) as engine:
-        period = _period(engine, last, since, until)
+        period = chosen or _usual(engine, until)
         found = judge(
             engine,
             period,
@@ -184,19 +166,10 @@ def _at_hand(
     return rules, Inventory(parts) if parts else None
 
 
-def _period(engine: Engine, last: float | None, since: float | None, until: float | None) -> Period:
-    """By default the week before the newest flow: a store of old logs has something to say too."""
+def _usual(engine: Engine, until: float | None) -> Period:
+    """The week before the newest flow: a store of old logs has something to say too."""
     from vpcflow.diagnose.flows import extent
-    from vpcflow.query.model import Period
 
-    end = datetime.now(UTC)
-    if until is not None:
-        end = datetime.fromtimestamp(until, UTC)
-    elif there := extent(engine):
-        end = there.end
-    start = end - timedelta(seconds=7 * 86400 if last is None else last)
-    if since is not None:
-        start = datetime.fromtimestamp(since, UTC)
-    if start >= end:
-        raise ConfigError(f"nothing is between {start:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M} (UTC)")
-    return Period(start, end)
+    if until is None and (there := extent(engine)):
+        until = there.end.timestamp()
+    return period_of(None, None, until, usual=_WEEK)

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import sys
@@ -24,6 +25,7 @@ import click
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from vpcflow.query.rows import Rows
@@ -138,21 +140,55 @@ def parquet_output(path: str | None) -> Iterator[Path]:
 
 
 def print_table(table: Table, *, file: IO[bytes] | None = None) -> None:
-    """Prints a table as wide as the terminal, or as it needs to be elsewhere. Default: standard error."""
+    """Prints a table as wide as the terminal, or as it needs to be elsewhere. Default: standard error.
+
+    Words stay whole, so that addresses and names can be copied: where they don't fit, lines are longer.
+    """
     from rich.console import Console
 
     stream: IO[Any] = sys.stderr if file is None else file
     terminal = stream.isatty()
     text = io.StringIO()
-    console = Console(file=text, force_terminal=terminal, width=None if terminal else 10_000, highlight=False)
+    # Not dumb: rich takes such a terminal for 80 columns, whatever is asked.
+    wide = Console(file=text, width=10_000, height=100)
+    width = Console(file=text, force_terminal=True).width if terminal else wide.width
+    width = max(width, _share_out(table, wide, width))
+    console = Console(file=text, force_terminal=terminal, width=width, height=100, highlight=False)
     console.print(table)
-    # Tables pad their last column: spaces that only a terminal needs.
-    lines = (line if terminal else line.rstrip() for line in text.getvalue().splitlines())
-    shown = "".join(f"{line}\n" for line in lines)
+    # Tables pad their last column: spaces that would wrap where lines are longer than the terminal.
+    shown = "".join(f"{_PADDING.sub(_styles, line)}\n" for line in text.getvalue().splitlines())
     if file is None:
         click.echo(shown, err=True, nl=False)
     else:
         file.write(shown.encode())
+
+
+def _share_out(table: Table, wide: Console, width: int) -> int:
+    """Gives each column its longest word at least, and what is left to those that need little more first."""
+    from rich.measure import Measurement
+
+    needs = []
+    for column in table.columns:
+        cells = [Measurement.get(wide, wide.options, cell) for cell in (column.header, *column.cells)]
+        least, most = max(cell.minimum for cell in cells), max(cell.maximum for cell in cells)
+        column.width = min(least, _WORD)
+        needs.append((most - column.width, column))
+    needed = Measurement.get(wide, wide.options, table).minimum
+    left = max(width - needed, 0)
+    for place, (more, column) in enumerate(sorted(needs, key=lambda need: need[0])):
+        given = min(more, left // (len(needs) - place))
+        column.width = (column.width or 0) + given
+        left -= given
+    return needed
+
+
+#: The longest word that stays whole, in characters: an IPv6 address is one.
+_WORD = 45
+_PADDING = re.compile(r"(?:\s|\x1b\[[\d;]*m)+$")
+
+
+def _styles(padding: re.Match[str]) -> str:
+    return "".join(re.findall(r"\x1b\[[\d;]*m", padding[0]))
 
 
 def write_rows(rows: Rows, form: str, file: IO[bytes]) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from vpcflow.cli.options import ca_option
-from vpcflow.cli.types import DURATION, MOMENT
+from vpcflow.cli.options import flows_options, time_options
 from vpcflow.errors import ConfigError
-from vpcflow.sinks import DEFAULT_TARGET, without_userinfo
+from vpcflow.sinks import without_userinfo
 
 __all__ = ["query"]
 
@@ -28,30 +27,15 @@ _OF_NAMES = {
     "since": '--since: write a condition on date and "@timestamp"',
     "until": '--until: write a condition on date and "@timestamp"',
     "limit": "--limit: write LIMIT",
-    "namespace": "--namespace: a store has none",
-    "ca": "--ca: a store needs none",
 }
 
 
 @click.command(short_help="Ask flows by the names of questions, or a store in SQL.")
 @click.argument("asked", metavar="NAME|SQL", required=False)
 @click.option("--list", "listing", is_flag=True, help="List the questions that have names.")
-@click.option("--last", type=DURATION, metavar="DURATION", help="NAME: of the last 6h, 7d …  [default: 1d]")
-@click.option(
-    "--since", type=MOMENT, metavar="TIME", help="NAME: from a time on: 2026-11-24, 2026-11-24T12:30Z, 3d."
-)
-@click.option("--until", type=MOMENT, metavar="TIME", help="NAME: before a time.  [default: now]")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="NAME: as many rows at most.")
-@click.option(
-    "--from",
-    "source",
-    metavar="STORE|URL",
-    default=DEFAULT_TARGET,
-    show_default=True,
-    help="Folder of the store; NAME: also https://host:9200 or cloud:CLOUD-ID, an Elasticsearch.",
-)
-@click.option("--namespace", metavar="NAME", help="Elasticsearch: of the data stream.  [default: all]")
-@ca_option
+@time_options("1d")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="As many rows at most.")
+@flows_options()
 @click.option(
     "--format",
     "form",
@@ -59,11 +43,11 @@ _OF_NAMES = {
     help="How the rows are written.  [default: by the suffix of -o, else table]",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
-def query(asked: str | None, source: str, form: str | None, output: str | None, **more: Any) -> None:
+def query(asked: str | None, target: str, form: str | None, output: str | None, **more: Any) -> None:
     """Ask a Parquet store or an Elasticsearch by the NAME of a question, or a store in SQL (DuckDB's).
 
     --list has the names. A question is asked of the flows of the last day, or of --last, or of --since and
-    --until, by @timestamp.
+    --until, by @timestamp. These, --limit, --namespace and --ca are for questions; SQL is for stores.
 
     In SQL the store is the view flows. Its columns have the documents' ECS names, in double quotes:
     "source.ip", "destination.port", "event.action", "network.bytes", "aws.vpcflow.interface_id",
@@ -92,10 +76,10 @@ def query(asked: str | None, source: str, form: str | None, output: str | None, 
     elif asked is None:
         raise click.UsageError("Missing argument 'NAME|SQL'; vpcflow query --list has the names.")
     elif _NAME.fullmatch(asked):
-        answer_named(asked, source, form, output, **more)
+        answer_named(asked, target, form, output, **more)
     else:
-        _refuse(source, more)
-        _answer_sql(sys.stdin.read() if asked == "-" else asked, source, form, output)
+        _refuse(target, more)
+        _answer_sql(sys.stdin.read() if asked == "-" else asked, target, form, output)
 
 
 def _refuse(source: str, more: Mapping[str, Any]) -> None:

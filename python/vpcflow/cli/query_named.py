@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpcflow.errors import ConfigError
+from vpcflow.cli.options import period_of
 
 if TYPE_CHECKING:
     from vpcflow.query.answer import Answer, Engine
@@ -41,16 +41,13 @@ def answer_named(
     ca: str | None,
 ) -> None:
     """Writes the answer to a question, and to standard error what it is an answer to."""
-    from vpcflow.query.flows import is_elasticsearch, open_flows
+    from vpcflow.query.flows import open_flows
     from vpcflow.query.named import ask, dollars, question
 
     asked = question(name.lower())
-    if (namespace or ca) and not is_elasticsearch(source):
-        option = "--namespace" if namespace else "--ca"
-        raise ConfigError(f"{option} is for Elasticsearch; {source} is a store and has none: leave it out")
     if limit is not None:
         asked = asked.limited(limit)
-    period = _period(last, since, until)
+    period = period_of(last, since, until, usual=_DAY)
     with open_flows(source, namespace=namespace, ca=ca) as engine:
         answer, way = ask(asked, engine, period)
         about = f", {way.about}" if way.about else ""
@@ -68,37 +65,20 @@ def answer_named(
     _write(_rows(answer, types), types, form, output)
 
 
-def _period(last: float | None, since: float | None, until: float | None) -> Period:
-    from vpcflow.query.model import Period
-
-    if last is not None and since is not None:
-        raise ConfigError("--last and --since both say where the time begins; leave one of them out")
-    end = datetime.now(UTC).timestamp() if until is None else until
-    start = since if since is not None else end - (_DAY if last is None else last)
-    if start >= end:
-        raise ConfigError(
-            f"the time begins at {_moment(_at(start))} and ends at {_moment(_at(end))}:"
-            " nothing is between them"
-        )
-    return Period(_at(start), _at(end))
-
-
-def _at(seconds: float) -> datetime:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        raise ConfigError("--last goes back to before there were years; give a shorter one") from None
-
-
 def _say_why_nothing(engine: Engine, period: Period) -> None:
     from vpcflow.query.answer import answer
-    from vpcflow.query.model import Query
+    from vpcflow.query.filters import Filter
+    from vpcflow.query.model import Metric, Query
 
-    flows = answer(Query.parse({"metrics": [{"count": "flows"}]}), engine, period).rows[0][0]
+    [[flows]] = answer(Query.parse({"metrics": [{"count": "flows"}]}), engine, period).rows
+    if flows:
+        click.echo("None of the flows of that time is asked for.", err=True)
+        return
+    ends = Query(Filter(), metrics=(Metric("first", "first"), Metric("last", "last")))
+    [[first, last]] = answer(ends, engine, None).rows
+    there = f"; those there are go from {_moment(first)} to {_moment(last)}" if first else ""
     click.echo(
-        "None of the flows of that time is asked for."
-        if flows
-        else "There are no flows of that time: give another one with --last, or --since and --until.",
+        f"There are no flows of that time{there}: give another one with --last, or --since and --until.",
         err=True,
     )
 

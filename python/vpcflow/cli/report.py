@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from vpcflow.cli.options import ca_option
-from vpcflow.cli.types import DURATION, MOMENT
-from vpcflow.sinks import DEFAULT_TARGET
+from vpcflow.cli.options import flows_options, period_of, time_options
+from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vpcflow.query.model import Period
     from vpcflow.report.build import Report
 
 __all__ = ["report"]
@@ -25,14 +21,7 @@ _FORMATS = ["html", "json", "csv", "png"]
 
 
 @click.command(short_help="Make the dashboards one page that needs no Kibana.")
-@click.option(
-    "--from",
-    "target",
-    metavar="TARGET",
-    default=DEFAULT_TARGET,
-    show_default=True,
-    help="Folder of a Parquet store, or Elasticsearch: https://host:9200, cloud:ID.",
-)
+@flows_options()
 @click.option(
     "-o",
     "--output",
@@ -45,15 +34,9 @@ _FORMATS = ["html", "json", "csv", "png"]
     type=click.Choice(_FORMATS),
     help="html is the page, png a folder of pictures. [default: by the suffix of -o, else html]",
 )
-@click.option("--last", type=DURATION, metavar="DURATION", help="Flows of the time until now: 24h, 7d.")
-@click.option("--since", type=MOMENT, metavar="TIME", help="Flows from this time on: a date, a time, 3d.")
-@click.option("--until", type=MOMENT, metavar="TIME", help="Flows before this time. [default: now]")
-@click.option(
-    "--dashboard", "names", metavar="NAME", multiple=True, help="Only this one; can be given several times."
-)
+@time_options("all flows")
+@click.option("--dashboard", "names", metavar="NAME", multiple=True, help="Only this one. Can be repeated.")
 @click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
-@click.option("--namespace", metavar="NAME", help="Elasticsearch: of the data stream. [default: all]")
-@ca_option
 def report(  # noqa: PLR0917 - click passes them by name
     target: str,
     output: str | None,
@@ -89,7 +72,11 @@ def report(  # noqa: PLR0917 - click passes them by name
     form = form or _by_suffix(output)
     if show and (form != "html" or output == "-"):
         raise click.UsageError("--open is for a page in a file")
-    period = _period(last, since, until)
+    period = None
+    if last is not None or since is not None:
+        period = period_of(last, since, until, usual=0)
+    elif until is not None:
+        raise ConfigError("--until needs --since or --last, which say where the time begins")
     ask = partial(build, target, dashboards(names), period=period, namespace=namespace, ca=ca)
     if form == "png":
         _pictures(ask, Path(output or "report-png"))
@@ -107,23 +94,9 @@ def report(  # noqa: PLR0917 - click passes them by name
 
 def _by_suffix(output: str | None) -> str:
     suffix = Path(output or "").suffix.lower().removeprefix(".")
+    if suffix not in {*_FORMATS, "htm", ""}:
+        raise ConfigError(f"{output}: no format is called {suffix}; say with --format which it is")
     return suffix if suffix in _FORMATS else "html"
-
-
-def _period(last: float | None, since: float | None, until: float | None) -> Period | None:
-    from vpcflow.query.model import Period
-
-    if last is not None and (since is not None or until is not None):
-        raise click.UsageError("--last is the time until now: give either it or --since and --until")
-    if last is None and since is None:
-        if until is not None:
-            raise click.UsageError("--until needs --since")
-        return None
-    end = until or time.time()
-    start = end - last if last is not None else since or 0.0
-    if start >= end:
-        raise click.UsageError("the time ends before it begins")
-    return Period(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
 
 
 def _content(ask: Callable[..., Report], form: str) -> bytes:

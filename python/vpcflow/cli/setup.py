@@ -211,10 +211,11 @@ def _configuration(path: str | None) -> KibanaConfig:
 
 def _wishes(parts: tuple[str, ...], config: KibanaConfig, *, keep_edits: bool, remove: bool) -> Wishes:
     """Reads connectors and rules: what is wrong with them is said before anything is sent."""
-    from vpcflow.kibana import connectors
+    from vpcflow.kibana import client, connectors
     from vpcflow.kibana.assets import folder
     from vpcflow.kibana.setup import Wishes
 
+    client.require()
     if remove:
         return Wishes(parts, keep_edits=keep_edits, remove=True)
     rules: list[Rule] = []

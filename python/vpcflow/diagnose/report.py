@@ -14,6 +14,7 @@ from vpcflow.diagnose.proposals import numbered
 from vpcflow.diagnose.refusals import Found, Policy, evidence, policies, refusals
 from vpcflow.diagnose.usage import Usage, usage
 from vpcflow.diagnose.verdicts import HARMLESS, judge
+from vpcflow.diagnose.words import moment
 from vpcflow.errors import ConfigError
 from vpcflow.inventory import Inventory
 from vpcflow.query.answer import Engine
@@ -97,7 +98,12 @@ def diagnose(
         found.count,
         found.more,
         used,
-        [*_notes(flows, around, verdicts), *(used.notes if used is not None else ())],
+        [
+            *(() if flows.count else (_nothing(engine),)),
+            *_notes(flows, around, verdicts),
+            *_unknown(flows, interfaces),
+            *(used.notes if used is not None else ()),
+        ],
     )
 
 
@@ -128,11 +134,28 @@ def _places(flows: Flows, *, subnets: bool) -> Places:
     return Places({it: tuple(sorted(ids)) for it, ids in groups.items()}, found)
 
 
+def _nothing(engine: Engine) -> str:
+    """Why there are no flows."""
+    there = extent(engine)
+    if there is None:
+        return "no record has addresses: interfaces had no traffic, or AWS skipped what they had"
+    return (
+        f"no flows in this time; those there are go from {moment(there.start)} to {moment(there.end)} UTC:"
+        " give another with --last, or --since and --until"
+    )
+
+
+def _unknown(flows: Flows, interfaces: Sequence[str]) -> list[str]:
+    """Interfaces that were asked for and logged nothing: an id with a typing error is one, too."""
+    if not interfaces or not flows.has(INTERFACE):
+        return []
+    logged = {row[INTERFACE] for row in flows.rows(Filter({INTERFACE: list(interfaces)}), (INTERFACE,))}
+    return [f"no flow of this time is of the interface {it}" for it in interfaces if it not in logged]
+
+
 def _notes(flows: Flows, around: Surroundings, verdicts: Sequence[Verdict]) -> list[str]:
     """What could not be told, and what would help."""
     notes = []
-    if not flows.count:
-        notes.append("no flows in this time: give another with --since and --until")
     notes += [f"the flows have no {name}: what it would tell is left open" for name in flows.lacking]
     if any(it.kind == "unclear" for it in verdicts):
         notes.append("which way some flows go isn't known: --inventory FILE tells it by the addresses")

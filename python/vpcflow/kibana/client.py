@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     from requests import Response, Session
 
-__all__ = ["FLOOR", "NEWEST", "Answer", "ForbiddenError", "Kibana", "connect", "message", "public_url"]
+__all__ = [
+    "FLOOR",
+    "NEWEST",
+    "Answer",
+    "ForbiddenError",
+    "Kibana",
+    "connect",
+    "message",
+    "public_url",
+    "require",
+]
 
 #: The first version whose dashboards, rules and connectors are as the assets want them.
 FLOOR = (8, 11)
@@ -153,6 +163,21 @@ class Kibana:
         return SinkError(f"{self.url} answered {what} with status {status}: {why}")
 
 
+def require() -> None:
+    """Asks for the packages that setting Kibana up takes.
+
+    Raises:
+        ConfigError: one is not installed.
+    """
+    try:
+        import requests  # noqa: F401
+        import sigma  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            "setting Kibana up needs the packages pysigma and requests: pip install 'vpcflow[kibana]'"
+        ) from error
+
+
 def connect(
     url: str,
     *,
@@ -178,12 +203,7 @@ def connect(
             enough.
         SinkError: nobody answers, or the server is not able to.
     """
-    try:
-        import requests  # noqa: F401 - to say it in time
-    except ImportError as error:
-        raise ConfigError(
-            "setting Kibana up needs the package requests: pip install 'vpcflow[kibana]'"
-        ) from error
+    require()
     environ = os.environ if environ is None else environ
     where = public_url(url)
     if not _SPACE.fullmatch(space):

@@ -306,8 +306,9 @@
     find("reset").disabled = !active().length;
     for (const one of refreshers) one();
     const flows = ask(data.timeline).points.reduce((sum, point) => sum + (point[0] >= state.from && point[0] <= state.to ? point[2] : 0), 0);
-    const lacks = data.lacking.length ? ` These flows have no ${data.lacking.join(", ").toLowerCase()} to filter by.` : "";
-    find("said").textContent = active().length ? `${whole.format(flows)} of ${whole.format(data.flows)} records.${lacks}` : `${whole.format(data.flows)} records.${lacks}`;
+    const lacks = data.lacking.length ? ` These flows have no ${data.lacking.map((one) => (one === "VPC" ? one : one.toLowerCase())).join(", ")} to filter by.` : "";
+    const records = `${whole.format(data.flows)} ${data.flows === 1 ? "record" : "records"}.${lacks}`;
+    find("said").textContent = active().length ? `${whole.format(flows)} of ${records}` : records;
     document.body.dataset.filtered = active().join(" ");
   }
 

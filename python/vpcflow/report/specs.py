@@ -95,6 +95,8 @@ def config(colour: dict[str, str]) -> dict[str, Any]:
             "labelPadding": 6,
             "title": None,
         },
+        # Room for what a filter leaves: the axis is as wide as its first labels.
+        "axisY": {"minExtent": 34},
         "legend": {**text, "title": None, "symbolType": "circle", "symbolSize": 70, "labelLimit": 220},
         "rule": {"color": colour["line"]},
         "text": {"color": colour["ink"]},
@@ -246,7 +248,8 @@ def _value(made: Numbers) -> dict[str, Any]:
     forms = {
         "bytes": {"labelExpr": "datum.value === 0 ? '0' : format(datum.value, '~s') + 'B'"},
         "share": {"format": ".0%"},
-        "count": {"format": "~s"},
+        # A format would be one for all ticks: 0k, 0.2k, and there is no half of a record.
+        "count": {"labelExpr": "datum.value % 1 ? '' : format(datum.value, '~s')"},
     }
     axis = {"tickCount": 5, **forms[unit(made.metrics[0])]}
     return {"field": "v", "type": "quantitative", "axis": axis}
