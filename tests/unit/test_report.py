@@ -116,13 +116,18 @@ def test_cubes_add_up_to_what_is_shown(store):
     assert checked > 35
 
 
-def test_a_large_store_is_read_ahead_to_the_same_numbers(store, monkeypatch):
-    """Small stores are copied into memory, large ones condensed; the store itself is asked for neither."""
+@pytest.mark.parametrize("part", [0, 1_000_000])
+def test_a_large_store_is_read_ahead_to_the_same_numbers(store, monkeypatch, part):
+    """Small stores are copied into memory, large ones condensed; the store itself is asked for neither.
+
+    What is read by address and port comes from a table of flows, or of one filter's if these are few.
+    """
     period = Period(datetime(2026, 11, 23, 12, tzinfo=UTC), datetime(2026, 11, 23, 18, tzinfo=UTC))
     for chosen in (None, period):
         copied = build(store, dashboards(), period=chosen)
         with monkeypatch.context() as patch:
             patch.setattr("vpcflow.report.build._FEW", 0)
+            patch.setattr("vpcflow.report.build._PART", part)
             condensed = build(store, dashboards(), period=chosen)
         for one, other in zip(copied.boards, condensed.boards, strict=True):
             for before, after in zip(one.panels, other.panels, strict=True):
@@ -130,6 +135,15 @@ def test_a_large_store_is_read_ahead_to_the_same_numbers(store, monkeypatch):
                     assert before == after
             assert one.cubes == other.cubes
         assert copied.timeline_cubes == condensed.timeline_cubes
+
+
+def test_numbers_that_no_flow_log_has_are_right_too(tmp_path, monkeypatch):
+    """A table of the flows has no room for this many packets: then the store is asked."""
+    huge = ACCEPT.replace(" 20 4249 ", " 5000000000 9000000000000 ")
+    vpcflow.index(write(tmp_path / "log.gz", HEADER, huge, REJECT), to=tmp_path / "store")
+    monkeypatch.setattr("vpcflow.report.build._FEW", 0)
+    made = as_json("--from", tmp_path / "store", "--dashboard", "traffic")
+    assert rows(made, "traffic", "Talker pairs")[0]["packets"] == 5_000_000_000
 
 
 def test_a_period_and_what_was_before(store):

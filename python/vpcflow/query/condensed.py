@@ -2,7 +2,8 @@
 
 A table has a row for each combination of the fields that some queries need and of pieces of time, with the
 number of flows and the sums. Who asks through it gets the numbers that the store itself would give, for what
-no table can answer comes from the store.
+no table can answer comes from the store. What such a table would be too large for is asked of a table of
+the flows themselves, in which a text is a number of one byte or two.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.engine_sql import StoreEngine, TableEngine
+from vpcflow.query.engine_sql import StoreEngine, TableEngine, period_conditions
+from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
-from vpcflow.query.sql import column
+from vpcflow.query.sql import column, literal
 
-__all__ = ["Need", "condense", "copied"]
+__all__ = ["Need", "condense", "copied", "encoded"]
 
 
 #: What DuckDB takes for all tables.
 _MEMORY = "600MB"
 _NUMBERS = itertools.count()
+#: So many values fit into two bytes.
+_VALUES = 65_535
+#: What a table of flows has numbers as. Of the others there are few, or they are larger.
+_SMALL = {"source.port": "USMALLINT", "destination.port": "USMALLINT", "network.packets": "UINTEGER"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,27 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Condensed:
-    """An engine over tables, and over the store for what none of them can answer."""
+    """An engine over tables, and over the store for what none of them can answer.
+
+    Attributes:
+        tables: with a row for each combination.
+        flows: at most one, with a row for each flow.
+    """
 
     store: StoreEngine
-    tables: tuple[tuple[Need, TableEngine], ...]
+    tables: tuple[tuple[Need, TableEngine], ...] = ()
+    flows: tuple[tuple[Need, TableEngine], ...] = ()
 
     def __call__(self, step: Step) -> list[tuple[object, ...]]:
-        for need, table in self.tables:
+        engine, inner = self.who(step)
+        return engine(inner)
+
+    def who(self, step: Step) -> tuple[StoreEngine | TableEngine, Step]:
+        """Who can answer, and what it is to be asked."""
+        for need, table in (*self.tables, *self.flows):
             if (inner := _within(need, step)) is not None:
-                return table(inner)
-        return self.store(step)
+                return table, inner
+        return self.store, step
 
 
 def condense(engine: Engine, needs: Sequence[Need]) -> Engine:
@@ -69,16 +86,76 @@ def condense(engine: Engine, needs: Sequence[Need]) -> Engine:
     if isinstance(engine, StoreEngine):
         # Tables that don't fit go to the disk.
         engine.connection.execute(f"SET memory_limit = '{_MEMORY}'")
-        made = Condensed(engine, ())
+        engine.connection.execute("SET preserve_insertion_order = false")
+        made = Condensed(engine)
     elif isinstance(engine, Condensed):
         made = engine
     else:
         return engine
     for need in needs:
         if not any(_within(other, _step(need)) for other, _ in made.tables):
-            table = _table(made.store, need, f"condensed{next(_NUMBERS)}")
-            made = Condensed(made.store, (*made.tables, (need, table)))
+            table = _table(made, need, f"condensed{next(_NUMBERS)}")
+            made = replace(made, tables=(*made.tables, (need, table)))
     return made
+
+
+def encoded(engine: Engine, need: Need) -> Engine:
+    """An engine that has the flows of a need in memory, small enough for many millions.
+
+    Args:
+        engine: of `condense` for a store; another one comes back as it is.
+        need: without a filter.
+
+    Raises:
+        QueryError: the store can't be read.
+    """
+    from vpcflow.query.rows import QueryError, fetch
+
+    if not isinstance(engine, Condensed):
+        return engine
+    connection, name = engine.store.connection, f"encoded{next(_NUMBERS)}"
+    flows = engine.store.flows(need.period)
+    start, length = _start(need), need.bucket * 1000
+    columns = {"piece": f'CAST((epoch_ms("@timestamp") - {start}) // {length} AS USMALLINT)'}
+    for at, field in enumerate(sorted(need.fields | need.sums)):
+        columns[field] = column(field, flows.columns)
+        small = _SMALL.get(field)
+        if kind(field) in ("keyword", "ip"):
+            if not (values := _values(engine, field, need)):
+                del columns[field]  # what no table has is NULL
+            elif len(values) <= _VALUES:
+                small = f"{name}_{at}"
+                fetch(connection, f"CREATE TYPE {small} AS ENUM ({', '.join(map(literal, values))})")
+        if small:
+            columns[field] = f"CAST({columns[field]} AS {small})"
+    made = ", ".join(f"{sql} AS {_name(column)}" for column, sql in columns.items())
+    where = " AND ".join(period_conditions(need.period, flows.columns)) or "true"
+    chosen = flows.select({"@timestamp", "date", *need.fields, *need.sums})
+    statement = (
+        f"CREATE TEMP TABLE {name} AS WITH flows AS NOT MATERIALIZED ({chosen})"  # noqa: S608 - names only
+        f" SELECT {made} FROM flows WHERE {where}"
+    )
+    try:
+        fetch(connection, statement)
+    except QueryError:
+        # A value that was written after the values were asked for, or a number that is too large.
+        return engine
+    time = f"make_timestamptz(({start} + CAST(piece AS BIGINT) * {length}) * 1000)"
+    view = f'CREATE TEMP VIEW {name}_flows AS SELECT *, {time} AS "@timestamp" FROM {name}'  # noqa: S608
+    fetch(connection, view)
+    table = TableEngine(connection, frozenset(columns), f"{name}_flows")
+    return replace(engine, flows=((need, table),))
+
+
+def _start(need: Need) -> int:
+    """The begin of the first piece of time, in milliseconds."""
+    return int(need.period.start.timestamp()) // need.bucket * need.bucket * 1000 if need.period else 0
+
+
+def _values(engine: Condensed, field: str, need: Need) -> list[str]:
+    """The values of a field, or one more than fit."""
+    step = Step(Filter(), need.period, (field,), None, (Metric("count", "n"),), limit=_VALUES + 1)
+    return sorted(str(row[0]) for row in engine(step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +211,20 @@ def _step(need: Need) -> Step:
     return Step(need.filter, need.period, fields, need.bucket, metrics, absent=need.fields)
 
 
-def _table(engine: StoreEngine, need: Need, name: str) -> TableEngine:
+def _table(engine: Condensed, need: Need, name: str) -> TableEngine:
     from vpcflow.query.rows import fetch
 
     step = _step(need)
+    source, asked = engine.who(step)
     fields, sums = step.fields, tuple(sorted(need.sums))
     columns = ["epoch", *fields, "n", *sums]
     named = ", ".join(_name(column) for column in columns)
     statement = (
         f'CREATE TEMP TABLE {name} AS SELECT *, make_timestamptz(epoch * 1000) AS "@timestamp"'  # noqa: S608
-        f" FROM ({engine.statement(step)}) AS rows({named})"
+        f" FROM ({source.statement(asked)}) AS rows({named})"
     )
-    fetch(engine.connection, statement)
-    return TableEngine(engine.connection, frozenset([*fields, *sums]), name, "n")
+    fetch(source.connection, statement)
+    return TableEngine(source.connection, frozenset([*fields, *sums]), name, "n")
 
 
 def _within(need: Need, step: Step) -> Step | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from vpcflow.query.store import Selection
 
-__all__ = ["StoreEngine", "TableEngine", "compile_step", "engine"]
+__all__ = ["StoreEngine", "TableEngine", "compile_step", "engine", "period_conditions"]
 
 
 def engine(connection: duckdb.DuckDBPyConnection, period: Period | None = None) -> StoreEngine:
@@ -78,7 +78,11 @@ class TableEngine:
     weight: str | None = None
 
     def __call__(self, step: Step) -> list[tuple[Any, ...]]:
-        return _rows(self.connection, step, compile_step(step, self.columns, self.table, self.weight))
+        return _rows(self.connection, step, self.statement(step))
+
+    def statement(self, step: Step) -> str:
+        """What DuckDB is asked."""
+        return compile_step(step, self.columns, self.table, self.weight)
 
 
 def _names(step: Step) -> set[str]:
@@ -122,7 +126,7 @@ def compile_step(step: Step, columns: Container[str], table: str = "flows", weig
         inner.append(f"{f'epoch_ms({left})' if kind(field) == 'date' else left} AS k{at}")
     inner += [f"{_input(metric, columns)} AS i{at}" for at, metric in enumerate(step.metrics)]
     inner += [f"{weight} AS w"] if weight else []
-    wheres = [compile_filter(step.filter, columns), *_period(step, columns)]
+    wheres = [compile_filter(step.filter, columns), *period_conditions(step.period, columns)]
     wheres += [f"{column(field, columns)} IS NOT NULL" for field in step.fields if field not in step.absent]
     where = " AND ".join(f"({one})" for one in wheres if one)
     flows = f"SELECT {', '.join(inner)} FROM {table}" + (f" WHERE {where}" if where else "")  # noqa: S608
@@ -183,11 +187,11 @@ def _number(at: int, metric: Metric, count: str) -> str:  # noqa: PLR0911 - one 
             return f"max(i{at})"
 
 
-def _period(step: Step, columns: Container[str]) -> list[str]:
+def period_conditions(period: Period | None, columns: Container[str]) -> list[str]:
     """The period, and the days that it touches: a store is divided by day."""
-    if step.period is None:
+    if period is None:
         return []
-    start, end = (moment.astimezone(UTC) for moment in step.period)
+    start, end = (moment.astimezone(UTC) for moment in period)
     times = [
         f'"@timestamp" >= TIMESTAMPTZ {literal(start.isoformat())}',
         f'"@timestamp" < TIMESTAMPTZ {literal(end.isoformat())}',

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from vpcflow.dashboards import Dashboard, Panel, load
 from vpcflow.errors import ConfigError
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.condensed import Need, condense, copied
-from vpcflow.query.fields import kind
+from vpcflow.query.condensed import Need, condense, copied, encoded
+from vpcflow.query.fields import has_several, kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.flows import open_flows
 from vpcflow.query.model import Metric, Period, Query
@@ -32,8 +32,10 @@ _TIMELINE = Panel(
     Query.parse({"bucket": "auto", "metrics": [{"count": "flows"}]}),
 )
 
-#: Up to so many flows of a store are copied into memory.
+#: Up to so many flows of a store are copied into memory as they are.
 _FEW = 1_000_000
+#: Of so many flows of one filter a table by addresses and ports is made.
+_PART = 1_000_000
 _MINUTE = "%Y-%m-%d %H:%M"
 
 
@@ -112,7 +114,7 @@ def build(
             whole = Period((span.before or span.period).start, span.period.end)
             engine = copied(flows, _fields(boards), whole)
         else:
-            engine = condense(flows, _needs(boards, span))
+            engine = _read_ahead(flows, boards, span)
         chosen = values(engine, span.period)
         made = [_board(board, engine, span, chosen if with_cubes else None) for board in boards]
         timeline = numbers(_TIMELINE, boards[0], engine, span)
@@ -169,27 +171,42 @@ def _bucket(seconds: float) -> int:
     return next((one for one in _LENGTHS if seconds / one <= _PIECES), _LENGTHS[-1])
 
 
-def _needs(boards: Iterable[Dashboard], span: Span) -> list[Need]:
-    """What to read ahead.
+def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engine:
+    """Tables in place of a large store.
 
-    Fields with few values go well together. Those with many are read for the panels of one filter, which are
-    a part of the flows; without a filter a table of them would have about as many rows as there are flows.
+    Fields with few values go well together. Those with many are taken from the store once, and then read for
+    the panels of one filter if that leaves few flows: else a table would have about as many rows as there
+    are flows.
     """
     queries = [panel.query for board in boards for panel in board.panels if panel.query]
     dimensions = frozenset(DIMENSIONS.values())
     few = [query for query in queries if not any(map(_many, query.fields()))]
+    many = [query for query in queries if query not in few]
     fields = frozenset(field for query in few for field in query.fields()) - _sums(few)
     needs = [Need(Filter(), fields | dimensions, _sums(few), span.period, span.bucket)]
     before = [panel for board in boards for panel in board.panels if panel.compare]
     if span.before and (compared := [one.query for one in before if one.query in few and one.query]):
         fields = frozenset(field for query in compared for field in query.fields()) - _sums(compared)
         needs.append(Need(Filter(), fields, _sums(compared), span.before, span.bucket))
-    for condition in dict.fromkeys(query.filter for query in queries):
-        alike = [query for query in queries if query.filter == condition and query not in few]
-        if alike and condition.tree is not None:
-            fields = frozenset(field for query in alike for field in _grouped(query))
-            needs.append(Need(condition, fields | dimensions, _sums(alike), span.period, span.bucket))
-    return needs
+    engine = condense(engine, needs)
+    if many:
+        fields = frozenset(field for query in many for field in query.fields()) - _sums(many)
+        fields = frozenset(field for field in fields if not has_several(field))
+        engine = encoded(engine, Need(Filter(), fields | dimensions, _sums(many), span.period, span.bucket))
+    for condition in dict.fromkeys(query.filter for query in many):
+        alike = [query for query in many if query.filter == condition]
+        fields = frozenset(field for query in alike for field in _grouped(query))
+        if condition.tree is not None and (
+            not any(map(_many, fields)) or _flows(engine, condition, span.period) <= _PART
+        ):
+            need = Need(condition, fields | dimensions, _sums(alike), span.period, span.bucket)
+            engine = condense(engine, [need])
+    return engine
+
+
+def _flows(engine: Engine, condition: Filter, period: Period) -> int:
+    ((count,),) = engine(Step(condition, period, (), None, (Metric("count", "n"),)))
+    return int(count)
 
 
 def _many(field: str) -> bool:
@@ -214,11 +231,9 @@ def _say_what_lacks(panels: Sequence[Numbers], engine: Engine, span: Span) -> No
     # What every flow log has is not asked for: it takes another reading of the store.
     asked = dict.fromkeys(field for one in empty for field in _asked(one.panel))
     fields = [field for field in asked if not _many(field) or needs([field])]
-    if not fields:
-        return
-    metrics = tuple(Metric("share", field, filter=Filter({f"{field}|exists": True})) for field in fields)
-    found = engine(Step(Filter(), span.period, (), None, metrics))[0]
-    lacking = {field for field, share in zip(fields, found, strict=True) if not share}
+    # One by one: none of the tables that were read ahead has all of them.
+    exists = [Metric("share", field, filter=Filter({f"{field}|exists": True})) for field in fields]
+    lacking = {one.name for one in exists if not engine(Step(Filter(), span.period, (), None, (one,)))[0][0]}
     for one in empty:
         if missing := [field for field in _asked(one.panel) if field in lacking]:
             wanted = needs(missing)
