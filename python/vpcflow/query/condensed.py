@@ -23,7 +23,7 @@ __all__ = ["Need", "condense", "copied", "encoded"]
 
 
 #: What DuckDB takes for all tables.
-_MEMORY = "600MB"
+_MEMORY = "700MB"
 _NUMBERS = itertools.count()
 #: So many values fit into two bytes.
 _VALUES = 65_535

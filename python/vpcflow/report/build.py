@@ -34,8 +34,6 @@ _TIMELINE = Panel(
 
 #: Up to so many flows of a store are copied into memory as they are.
 _FEW = 1_000_000
-#: Of so many flows of one filter a table by addresses and ports is made.
-_PART = 1_000_000
 _MINUTE = "%Y-%m-%d %H:%M"
 
 
@@ -174,9 +172,8 @@ def _bucket(seconds: float) -> int:
 def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engine:
     """Tables in place of a large store.
 
-    Fields with few values go well together. Those with many are taken from the store once, and then read for
-    the panels of one filter if that leaves few flows: else a table would have about as many rows as there
-    are flows.
+    Fields with few values go well together. A table of those with many would have about as many rows as
+    there are flows, so it has the flows.
     """
     queries = [panel.query for board in boards for panel in board.panels if panel.query]
     dimensions = frozenset(DIMENSIONS.values())
@@ -194,19 +191,14 @@ def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engi
         fields = frozenset(field for field in fields if not has_several(field))
         engine = encoded(engine, Need(Filter(), fields | dimensions, _sums(many), span.period, span.bucket))
     for condition in dict.fromkeys(query.filter for query in many):
-        alike = [query for query in many if query.filter == condition]
-        fields = frozenset(field for query in alike for field in _grouped(query))
-        if condition.tree is not None and (
-            not any(map(_many, fields)) or _flows(engine, condition, span.period) <= _PART
-        ):
+        alike = [
+            query for query in many if query.filter == condition and not any(map(_many, _grouped(query)))
+        ]
+        if alike and condition.tree is not None:
+            fields = frozenset(field for query in alike for field in _grouped(query))
             need = Need(condition, fields | dimensions, _sums(alike), span.period, span.bucket)
             engine = condense(engine, [need])
     return engine
-
-
-def _flows(engine: Engine, condition: Filter, period: Period) -> int:
-    ((count,),) = engine(Step(condition, period, (), None, (Metric("count", "n"),)))
-    return int(count)
 
 
 def _many(field: str) -> bool:
