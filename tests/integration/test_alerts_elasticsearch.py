@@ -86,9 +86,9 @@ def test_both_lack_the_same_fields(both) -> None:
 
 def test_the_backtest_says_the_same_over_both(elasticsearch_url, both, namespace, tmp_path: Path) -> None:
     days = []
-    for target in ("flows", elasticsearch_url):
-        where = ("--from", target, "--namespace", namespace, "--since", "2026-11-22", "--until", "2026-11-25")
-        done = run("alerts", "backtest", *where, "--format", "json", cwd=tmp_path)
+    for where in (("flows",), (elasticsearch_url, "--namespace", namespace)):
+        period = ("--since", "2026-11-22", "--until", "2026-11-25")
+        done = run("alerts", "backtest", "--from", *where, *period, "--format", "json", cwd=tmp_path)
         days.append(json.loads(done.stdout))
     assert days[0] == days[1]
     assert len({day["rule"] for day in days[0]}) >= 9
