@@ -51,6 +51,14 @@ class Step:
     limit: int | None = None
     absent: frozenset[str] = frozenset()
 
+    def needs(self) -> set[str]:
+        """Every field that is needed for an answer."""
+        names = {*self.fields, *self.filter.fields()}
+        for metric in self.metrics:
+            names |= {metric.field} if metric.field else set()
+            names |= set(metric.filter.fields()) if metric.filter is not None else set()
+        return names
+
 
 #: Rows of a step, in any order: start of the bucket if there are buckets, values of the fields, numbers.
 #: Times are datetime in UTC, addresses and keywords str, numbers int, shares float or None.

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.engine_sql import StoreEngine, TableEngine, period_conditions
+from vpcflow.query.engine_sql import StoreEngine, TableEngine
 from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
-from vpcflow.query.sql import column, literal
+from vpcflow.query.quoted import identifier, literal
+from vpcflow.query.sql import column
 
 __all__ = ["Need", "condense", "copied", "encoded"]
 
@@ -128,15 +129,9 @@ def encoded(engine: Engine, need: Need) -> Engine:
                 fetch(connection, f"CREATE TYPE {small} AS ENUM ({', '.join(map(literal, values))})")
         if small:
             columns[field] = f"CAST({columns[field]} AS {small})"
-    made = ", ".join(f"{sql} AS {_name(column)}" for column, sql in columns.items())
-    where = " AND ".join(period_conditions(need.period, flows.columns)) or "true"
-    chosen = flows.select({"@timestamp", "date", *need.fields, *need.sums})
-    statement = (
-        f"CREATE TEMP TABLE {name} AS WITH flows AS NOT MATERIALIZED ({chosen})"  # noqa: S608 - names only
-        f" SELECT {made} FROM flows WHERE {where}"
-    )
+    chosen = engine.store.chosen(columns, need.fields | need.sums, need.period)
     try:
-        fetch(connection, statement)
+        fetch(connection, f"CREATE TEMP TABLE {name} AS {chosen}")
     except QueryError:
         # A value that was written after the values were asked for, or a number that is too large.
         return engine
@@ -167,12 +162,8 @@ class _Loaded:
     period: Period
 
     def __call__(self, step: Step) -> list[tuple[object, ...]]:
-        fields = {*step.fields, *step.filter.fields()}
-        for metric in step.metrics:
-            fields |= {metric.field} if metric.field else set()
-            fields |= set(metric.filter.fields()) if metric.filter is not None else set()
         inside = step.period and self.period.start <= step.period.start and step.period.end <= self.period.end
-        return (self.copy if inside and fields <= self.copy.columns else self.store)(step)
+        return (self.copy if inside and step.needs() <= self.copy.columns else self.store)(step)
 
 
 def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
@@ -192,15 +183,9 @@ def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
         return engine
     flows = engine.flows(period)
     names = sorted(set(fields))
-    columns = ", ".join(f"{column(name, flows.columns)} AS {_name(name)}" for name in names)
-    chosen = flows.select({"@timestamp", *names})
-    start, end = (moment.isoformat() for moment in period)
-    statement = (
-        f"CREATE TEMP TABLE loaded AS WITH flows AS NOT MATERIALIZED ({chosen})"  # noqa: S608 - names only
-        f' SELECT "@timestamp", {columns} FROM flows'
-        f" WHERE \"@timestamp\" >= TIMESTAMPTZ '{start}' AND \"@timestamp\" < TIMESTAMPTZ '{end}'"
-    )
-    fetch(engine.connection, statement)
+    columns = {"@timestamp": '"@timestamp"'} | {name: column(name, flows.columns) for name in names}
+    chosen = engine.chosen(columns, names, period)
+    fetch(engine.connection, f"CREATE TEMP TABLE loaded AS {chosen}")
     return _Loaded(engine, TableEngine(engine.connection, frozenset(names), "loaded"), period)
 
 
@@ -218,7 +203,7 @@ def _table(engine: Condensed, need: Need, name: str) -> TableEngine:
     source, asked = engine.who(step)
     fields, sums = step.fields, tuple(sorted(need.sums))
     columns = ["epoch", *fields, "n", *sums]
-    named = ", ".join(_name(column) for column in columns)
+    named = ", ".join(identifier(column) for column in columns)
     statement = (
         f'CREATE TEMP TABLE {name} AS SELECT *, make_timestamptz(epoch * 1000) AS "@timestamp"'  # noqa: S608
         f" FROM ({source.statement(asked)}) AS rows({named})"
@@ -247,7 +232,3 @@ def _within(need: Need, step: Step) -> Step | None:
     if not pieces or step.period != need.period or not fields <= need.fields:
         return None
     return replace(step, filter=condition, period=None)
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'

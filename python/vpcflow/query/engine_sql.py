@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vpcflow.query.answer import Step
 from vpcflow.query.fields import has_several, kind
 from vpcflow.query.model import Metric, Period
-from vpcflow.query.sql import column, compile_filter, literal
+from vpcflow.query.quoted import identifier, literal
+from vpcflow.query.sql import column, compile_filter
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from vpcflow.query.store import Selection
 
 __all__ = ["StoreEngine", "TableEngine", "compile_step", "engine", "period_conditions"]
+
+#: The columns of a flow's time, and of the day by which a store is divided.
+_TIME = frozenset({"@timestamp", "date"})
 
 
 def engine(connection: duckdb.DuckDBPyConnection, period: Period | None = None) -> StoreEngine:
@@ -54,11 +58,27 @@ class StoreEngine:
             self._known[files] = selection(self.connection, files)
         return self._known[files]
 
+    def chosen(self, columns: Mapping[str, str], names: Iterable[str], period: Period | None) -> str:
+        """Flows of a period as they are, in SQL.
+
+        Args:
+            columns: how each is made, by the name that it gets.
+            names: of the store's columns that this takes.
+            period: of the flows; None is all.
+        """
+        flows = self.flows(period)
+        made = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
+        where = " AND ".join(period_conditions(period, flows.columns)) or "true"
+        return (
+            f"WITH flows AS NOT MATERIALIZED ({flows.select(_TIME.union(names))})"  # noqa: S608 - names only
+            f" SELECT {made} FROM flows WHERE {where}"
+        )
+
     def statement(self, step: Step) -> str:
         """What DuckDB is asked."""
         flows = self.flows(step.period)
         asked = compile_step(step, flows.columns)
-        return f"WITH flows AS NOT MATERIALIZED ({flows.select(_names(step))}) FROM ({asked})"
+        return f"WITH flows AS NOT MATERIALIZED ({flows.select(step.needs() | _TIME)}) FROM ({asked})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +103,6 @@ class TableEngine:
     def statement(self, step: Step) -> str:
         """What DuckDB is asked."""
         return compile_step(step, self.columns, self.table, self.weight)
-
-
-def _names(step: Step) -> set[str]:
-    """The columns that a step needs."""
-    names = {"@timestamp", "date", *step.fields, *step.filter.fields()}
-    for metric in step.metrics:
-        names |= {metric.field} if metric.field else set()
-        names |= set(metric.filter.fields()) if metric.filter else set()
-    return names
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, step: Step, statement: str) -> list[tuple[Any, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vpcflow.errors import QueryError
+from vpcflow.query.quoted import identifier, literal
 from vpcflow.query.store import beside_writers
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os
 
     try:
         last = _run_but_last(connection, sql)
-        target = str(path).replace("'", "''")
         beside_writers(
             connection,
-            lambda: connection.execute(f"COPY (\n{last}\n) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"),
+            lambda: connection.execute(
+                f"COPY (\n{last}\n) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)"
+            ),
         )
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
@@ -100,22 +102,17 @@ def write_parquet(rows: Rows, types: Sequence[str], path: str | os.PathLike[str]
     import duckdb
 
     columns = ", ".join(
-        f"CAST(row[{at}] AS {of}) AS {_quoted(name)}"
+        f"CAST(row[{at}] AS {of}) AS {identifier(name)}"
         for at, (name, of) in enumerate(zip(rows.columns, types, strict=True), 1)
     )
     texts = [[None if value is None else str(value) for value in row] for row in rows.rows]
-    target = str(path).replace("'", "''")
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE texts (rows VARCHAR[][])")
         connection.execute("INSERT INTO texts VALUES (?)", [texts])
         connection.execute(
             f"COPY (SELECT {columns} FROM (SELECT unnest(rows) AS row FROM texts))"  # noqa: S608
-            f" TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+            f" TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)"
         )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _run_but_last(connection: duckdb.DuckDBPyConnection, sql: str) -> str:

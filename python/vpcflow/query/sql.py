@@ -14,8 +14,9 @@ from typing import Any
 from vpcflow.errors import ConfigError
 from vpcflow.query.fields import has_several, kind
 from vpcflow.query.filters import Filter, plain
+from vpcflow.query.quoted import identifier, literal
 
-__all__ = ["column", "compile_filter", "literal"]
+__all__ = ["column", "compile_filter"]
 
 _COMPARE = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 _TYPES = {"date": "TIMESTAMPTZ", "long": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}
@@ -33,15 +34,10 @@ def compile_filter(condition: Filter, columns: Container[str]) -> str:
 
 def column(field: str, columns: Container[str]) -> str:
     """A field as SQL has it: of its type whether the view has it or not."""
-    name = '"' + field.replace('"', '""') + '"'
+    name = identifier(field)
     if has_several(field):
         return f"CAST({name if field in columns else 'NULL'} AS VARCHAR[])"
     return name if field in columns else f"CAST(NULL AS {_TYPES.get(kind(field), 'VARCHAR')})"
-
-
-def literal(value: object) -> str:
-    """A text as SQL has it."""
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _node(node: Any, columns: Container[str]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vpcflow import _core
 from vpcflow.errors import ConfigError
+from vpcflow.query.quoted import identifier, literal
 from vpcflow.sinks import DEFAULT_TARGET
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _TRIES = 50
 _CLOCK = 1.0
 
 # An address as 32 digits, IPv4 as IPv6 has it: what sorts and compares as addresses do. What stands for ::
-# is as many groups as are missing.
+# is as many groups as are missing. TRY_CAST: DuckDB 2.0.0 works ELSE out for constants with a colon, too.
 _IP_HEX = """
 CREATE MACRO ip_hex(ip) AS CASE
   WHEN contains(ip, ':') THEN array_to_string(list_transform(
@@ -41,7 +42,7 @@ CREATE MACRO ip_hex(ip) AS CASE
       list_filter(string_split(split_part(ip, '::', 2), ':'), lambda g: g <> '')),
     lambda g: lpad(lower(g), 4, '0')), '')
   ELSE '00000000000000000000ffff' || array_to_string(
-    list_transform(string_split(ip, '.'), lambda g: printf('%02x', CAST(g AS INTEGER))), '')
+    list_transform(string_split(ip, '.'), lambda g: printf('%02x', TRY_CAST(g AS INTEGER))), '')
 END
 """
 
@@ -106,15 +107,15 @@ def open_store(
         connection.execute("SET TimeZone = 'UTC'")
         # A statement opens each file twice, for its columns and for its rows.
         connection.execute("SET parquet_metadata_cache = true")
-        connection.execute(f"SET temp_directory = {_literal(Path(tempfile.gettempdir()) / 'vpcflow-duckdb')}")
+        connection.execute(f"SET temp_directory = {literal(Path(tempfile.gettempdir()) / 'vpcflow-duckdb')}")
         # The pattern is checked like a path, before it is expanded.
         folders = [f"{root.resolve()}/", f"{_escape_glob(str(root.resolve()))}/"]
-        connection.execute(f"SET allowed_directories = [{', '.join(map(_literal, folders))}]")
+        connection.execute(f"SET allowed_directories = [{', '.join(map(literal, folders))}]")
         connection.execute(
-            f"SET allowed_paths = [{', '.join(_literal(Path(p).absolute()) for p in writable)}]"
+            f"SET allowed_paths = [{', '.join(literal(Path(p).absolute()) for p in writable)}]"
         )
         connection.execute("SET enable_external_access = false")
-        connection.execute(f"SET VARIABLE vpcflow_store = {_literal(root.resolve())}")
+        connection.execute(f"SET VARIABLE vpcflow_store = {literal(root.resolve())}")
         connection.execute(_IP_HEX)
     except duckdb.Error as error:
         connection.close()
@@ -129,7 +130,7 @@ def files_of(connection: duckdb.DuckDBPyConnection, period: Period | None = None
         connection: of `connect` or `open_store`.
         period: by ``@timestamp``; None is all flows.
     """
-    patterns = ", ".join(map(_literal, _patterns(_root(connection), period)))
+    patterns = ", ".join(map(literal, _patterns(_root(connection), period)))
     return f"read_parquet([{patterns}], union_by_name = true, hive_partitioning = true)"
 
 
@@ -151,8 +152,8 @@ class Selection:
         """The columns of these names, as far as there are such, or all. Each costs, be it used or not."""
         columns = {name: sql for name, sql in self.columns.items() if names is None or name in names}
         needed = {quoted for sql in columns.values() for quoted in _QUOTED.findall(sql)}
-        inner = ", ".join(sql for name, sql in self.stored.items() if _name(name) in needed)
-        outer = ", ".join(f"{sql} AS {_name(name)}" for name, sql in columns.items())
+        inner = ", ".join(sql for name, sql in self.stored.items() if identifier(name) in needed)
+        outer = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
         return f"SELECT {outer} FROM (SELECT {inner} FROM {self.files})"  # noqa: S608 - names only
 
 
@@ -223,24 +224,16 @@ def _patterns(root: Path, period: Period | None) -> list[str]:
 def _select(files: str, stored: list[str]) -> Selection:
     columns: dict[str, str] = {}
     # By name: what a file brings that is written later would be there twice with a star.
-    inner = {name: _name(name) for name in stored}
+    inner = {name: identifier(name) for name in stored}
     for name, kind, sql in _core.columns():
-        columns[name] = _name(name)
+        columns[name] = identifier(name)
         if sql is not None:
             # A file may hold it after all, when something other than the records gave it.
-            columns[name] = f"coalesce({_name(name)}, {sql})" if name in stored else sql
+            columns[name] = f"coalesce({identifier(name)}, {sql})" if name in stored else sql
         elif name not in stored:
-            inner[name] = f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')}) AS {_name(name)}"
-    columns |= {name: _name(name) for name in stored if name not in columns}
+            inner[name] = f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')}) AS {identifier(name)}"
+    columns |= {name: identifier(name) for name in stored if name not in columns}
     return Selection(files, columns, inner)
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _literal(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _escape_glob(path: str) -> str:
