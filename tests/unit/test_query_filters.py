@@ -19,7 +19,7 @@ from vpcflow.query import engine_sql
 from vpcflow.query.answer import answer, seconds
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Period, Query
-from vpcflow.query.sql import compile_filter
+from vpcflow.query.sql import Columns, compile_filter
 from vpcflow.query.store import connect
 
 
@@ -77,7 +77,7 @@ def test_what_one_of_the_languages_lacks_is_refused(written: object, why: str) -
 def test_groups_stand_for_themselves_when_they_become_a_filter() -> None:
     narrowed = Filter({"source.port": 1}).narrowed(["log.file.path", "source.ip"], [("a*b?\\*", "::1")])
     assert narrowed.fields() == ["source.port", "log.file.path", "source.ip"]
-    sql = compile_filter(narrowed, {"log.file.path", "source.ip", "source.port"})
+    sql = compile_filter(narrowed, Columns({"log.file.path", "source.ip", "source.port"}))
     assert sql == """("source.port" = 1 AND ("log.file.path" = 'a*b?\\*' AND "source.ip" = '::1'))"""
 
 
@@ -112,7 +112,7 @@ def test_networks_hold_the_addresses_that_are_in_them(
     near = data.draw(st.one_of(addresses, st.just(address)))
     length = data.draw(st.integers(0, near.max_prefixlen))
     network = ip_network((near, length), strict=False)
-    sql = compile_filter(Filter({"source.ip|cidr": str(network)}), {"source.ip"})
+    sql = compile_filter(Filter({"source.ip|cidr": str(network)}), Columns({"source.ip"}))
     ((inside,),) = store.execute(f'SELECT {sql} FROM (SELECT ? AS "source.ip")', [str(address)]).fetchall()
     if int(network.network_address) == 0 and network.version == 6 and network.prefixlen <= 80:
         return  # holds IPv4 too: the test of the three languages has it

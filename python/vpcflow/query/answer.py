@@ -16,7 +16,7 @@ from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Group, Having, Metric, Period, Query
 
-__all__ = ["PRECISION", "Answer", "Engine", "Step", "answer", "seconds"]
+__all__ = ["PRECISION", "Answer", "Engine", "Step", "answer", "comparable", "seconds"]
 
 #: The most that Elasticsearch takes: up to as many different values are counted, above that estimated. Hashes
 #: of two may be the same: 20,000 ports are 19,999 there.
@@ -38,6 +38,7 @@ class Step:
         order: name of a number, and whether the largest come first. An engine that can't cut may ignore
             `order` and `limit`.
         limit: so many rows, any of them if there is no `order`.
+        within: so many of `fields`, the first, for each group of which `limit` is; 0 is for all rows.
         absent: fields, none with several values, whose documents without it are a group of their own, None.
     """
 
@@ -50,6 +51,7 @@ class Step:
     order: tuple[str, bool] | None = None
     limit: int | None = None
     absent: frozenset[str] = frozenset()
+    within: int = 0
 
     def needs(self) -> set[str]:
         """Every field that is needed for an answer."""
@@ -153,7 +155,8 @@ def _ranked(
             metrics,
             query.having if final else (),
             (name, down),
-            None if before else limit,
+            limit,
+            within=before,
         )
         column = len(fields) + metrics.index(by)
         rows = sorted(engine(step), key=lambda row: (_rank(row[column], down), _by_value(fields, row)))
@@ -184,11 +187,11 @@ def _rank(number: Any, down: bool) -> tuple[bool, Any]:
 
 
 def _by_value(fields: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(_comparable(field, value) for field, value in zip(fields, values, strict=False))
+    return tuple(comparable(field, value) for field, value in zip(fields, values, strict=False))
 
 
-def _comparable(field: str, value: Any) -> Any:
-    """Addresses go by their bits, as Elasticsearch has them: IPv4 as IPv6."""
+def comparable(field: str, value: Any) -> Any:
+    """What sorts as the values of a field: addresses go by bits, as Elasticsearch has them, IPv4 as IPv6."""
     if kind(field) != "ip":
         return value
     address = ip_address(value)

@@ -1,35 +1,26 @@
 """Many queries of one store: its files are read once for all, into tables that are far smaller.
 
-A table has a row for each combination of the fields that some queries need and of pieces of time, with the
-number of flows and the sums. Who asks through it gets the numbers that the store itself would give, for what
-no table can answer comes from the store. What such a table would be too large for is asked of a table of
-the flows themselves, in which a text is a number of one byte or two.
+One table has the flows, with numbers in place of values. Others have a row for each combination of some
+fields' values and a piece of time, with the number of flows and the sums. Who asks through them gets the
+numbers that the store itself would give, for what no table can answer comes from the store.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from vpcflow.query.answer import Engine, Step
+from vpcflow.query.coded import code, group
 from vpcflow.query.engine_sql import StoreEngine, TableEngine
-from vpcflow.query.fields import kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
-from vpcflow.query.quoted import identifier, literal
-from vpcflow.query.sql import column
+from vpcflow.query.sql import Columns
 
-__all__ = ["Need", "condense", "copied", "encoded"]
-
+__all__ = ["Need", "condense", "copied", "read_ahead"]
 
 #: What DuckDB takes for all tables.
 _MEMORY = "700MB"
-_NUMBERS = itertools.count()
-#: So many values fit into two bytes.
-_VALUES = 65_535
-#: What a table of flows has numbers as. Of the others there are few, or they are larger.
-_SMALL = {"source.port": "USMALLINT", "destination.port": "USMALLINT", "network.packets": "UINTEGER"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +48,7 @@ class Condensed:
 
     Attributes:
         tables: with a row for each combination.
-        flows: at most one, with a row for each flow.
+        flows: with a row for each flow.
     """
 
     store: StoreEngine
@@ -76,10 +67,13 @@ class Condensed:
         return self.store, step
 
 
-def condense(engine: Engine, needs: Sequence[Need]) -> Engine:
-    """An engine that reads a store once for each need; for Elasticsearch the same engine.
+def read_ahead(engine: Engine, need: Need, *, grouped: bool = False) -> Engine:
+    """An engine that has the flows of a store in memory, small enough for many millions.
 
-    Needs that it has tables for already cost nothing.
+    Args:
+        engine: of a store, or of this; another one comes back as it is.
+        need: without a filter, of a period.
+        grouped: whether equal flows of a piece of time are one row: when there are far fewer of them.
 
     Raises:
         QueryError: the store can't be read.
@@ -88,69 +82,27 @@ def condense(engine: Engine, needs: Sequence[Need]) -> Engine:
         # Tables that don't fit go to the disk.
         engine.connection.execute(f"SET memory_limit = '{_MEMORY}'")
         engine.connection.execute("SET preserve_insertion_order = false")
-        made = Condensed(engine)
-    elif isinstance(engine, Condensed):
-        made = engine
-    else:
+        engine = Condensed(engine)
+    if not isinstance(engine, Condensed) or need.period is None:
         return engine
-    for need in needs:
-        if not any(_within(other, _step(need)) for other, _ in made.tables):
-            table = _table(made, need, f"condensed{next(_NUMBERS)}")
-            made = replace(made, tables=(*made.tables, (need, table)))
-    return made
-
-
-def encoded(engine: Engine, need: Need) -> Engine:
-    """An engine that has the flows of a need in memory, small enough for many millions.
-
-    Args:
-        engine: of `condense` for a store; another one comes back as it is.
-        need: without a filter.
-
-    Raises:
-        QueryError: the store can't be read.
-    """
-    from vpcflow.query.rows import QueryError, fetch
-
-    if not isinstance(engine, Condensed):
+    table = code(engine.store, need.fields, need.sums, need.period, need.bucket, grouped=grouped)
+    if table is None:
         return engine
-    connection, name = engine.store.connection, f"encoded{next(_NUMBERS)}"
-    flows = engine.store.flows(need.period)
-    start, length = _start(need), need.bucket * 1000
-    columns = {"piece": f'CAST((epoch_ms("@timestamp") - {start}) // {length} AS USMALLINT)'}
-    for at, field in enumerate(sorted(need.fields | need.sums)):
-        columns[field] = column(field, flows.columns)
-        small = _SMALL.get(field)
-        if kind(field) in ("keyword", "ip"):
-            if not (values := _values(engine, field, need)):
-                del columns[field]  # what no table has is NULL
-            elif len(values) <= _VALUES:
-                small = f"{name}_{at}"
-                fetch(connection, f"CREATE TYPE {small} AS ENUM ({', '.join(map(literal, values))})")
-        if small:
-            columns[field] = f"CAST({columns[field]} AS {small})"
-    chosen = engine.store.chosen(columns, need.fields | need.sums, need.period)
-    try:
-        fetch(connection, f"CREATE TEMP TABLE {name} AS {chosen}")
-    except QueryError:
-        # A value that was written after the values were asked for, or a number that is too large.
+    made = (need, table)
+    if grouped:
+        return replace(engine, tables=(*engine.tables, made))
+    return replace(engine, flows=(*engine.flows, made))
+
+
+def condense(engine: Engine, need: Need) -> Engine:
+    """An engine that has a table of its own for a need, if it was made by `read_ahead` and lacks one."""
+    if not isinstance(engine, Condensed) or any(_within(other, _step(need)) for other, _ in engine.tables):
         return engine
-    time = f"make_timestamptz(({start} + CAST(piece AS BIGINT) * {length}) * 1000)"
-    view = f'CREATE TEMP VIEW {name}_flows AS SELECT *, {time} AS "@timestamp" FROM {name}'  # noqa: S608
-    fetch(connection, view)
-    table = TableEngine(connection, frozenset(columns), f"{name}_flows")
-    return replace(engine, flows=((need, table),))
-
-
-def _start(need: Need) -> int:
-    """The begin of the first piece of time, in milliseconds."""
-    return int(need.period.start.timestamp()) // need.bucket * need.bucket * 1000 if need.period else 0
-
-
-def _values(engine: Condensed, field: str, need: Need) -> list[str]:
-    """The values of a field, or one more than fit."""
-    step = Step(Filter(), need.period, (field,), None, (Metric("count", "n"),), limit=_VALUES + 1)
-    return sorted(str(row[0]) for row in engine(step))
+    table, step = engine.who(_step(need))
+    if not isinstance(table, TableEngine):
+        return engine
+    made = group(table, step.filter, need.fields, need.sums)
+    return replace(engine, tables=(*engine.tables, (need, made)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +115,9 @@ class _Loaded:
 
     def __call__(self, step: Step) -> list[tuple[object, ...]]:
         inside = step.period and self.period.start <= step.period.start and step.period.end <= self.period.end
-        return (self.copy if inside and step.needs() <= self.copy.columns else self.store)(step)
+        return (
+            self.copy if inside and all(one in self.copy.columns for one in step.needs()) else self.store
+        )(step)
 
 
 def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
@@ -181,12 +135,11 @@ def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
 
     if not isinstance(engine, StoreEngine):
         return engine
-    flows = engine.flows(period)
-    names = sorted(set(fields))
-    columns = {"@timestamp": '"@timestamp"'} | {name: column(name, flows.columns) for name in names}
+    there, names = Columns(engine.flows(period).there), sorted(set(fields))
+    columns = {"@timestamp": '"@timestamp"'} | {name: there.of(name) for name in names}
     chosen = engine.chosen(columns, names, period)
     fetch(engine.connection, f"CREATE TEMP TABLE loaded AS {chosen}")
-    return _Loaded(engine, TableEngine(engine.connection, frozenset(names), "loaded"), period)
+    return _Loaded(engine, TableEngine(engine.connection, Columns(frozenset(names)), "loaded"), period)
 
 
 def _step(need: Need) -> Step:
@@ -194,22 +147,6 @@ def _step(need: Need) -> Step:
     metrics = (Metric("count", "n"), *(Metric("sum", field, field) for field in sorted(need.sums)))
     fields = tuple(sorted(need.fields))
     return Step(need.filter, need.period, fields, need.bucket, metrics, absent=need.fields)
-
-
-def _table(engine: Condensed, need: Need, name: str) -> TableEngine:
-    from vpcflow.query.rows import fetch
-
-    step = _step(need)
-    source, asked = engine.who(step)
-    fields, sums = step.fields, tuple(sorted(need.sums))
-    columns = ["epoch", *fields, "n", *sums]
-    named = ", ".join(identifier(column) for column in columns)
-    statement = (
-        f'CREATE TEMP TABLE {name} AS SELECT *, make_timestamptz(epoch * 1000) AS "@timestamp"'  # noqa: S608
-        f" FROM ({source.statement(asked)}) AS rows({named})"
-    )
-    fetch(source.connection, statement)
-    return TableEngine(source.connection, frozenset([*fields, *sums]), name, "n")
 
 
 def _within(need: Need, step: Step) -> Step | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from vpcflow.query.answer import Step
 from vpcflow.query.fields import has_several, kind
 from vpcflow.query.model import Metric, Period
 from vpcflow.query.quoted import identifier, literal
-from vpcflow.query.sql import column, compile_filter
+from vpcflow.query.sql import Columns, compile_filter
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +48,7 @@ class StoreEngine:
         self._known: dict[str, Selection] = {}
 
     def __call__(self, step: Step) -> list[tuple[Any, ...]]:
-        return _rows(self.connection, step, self.statement(step))
+        return _rows(self.connection, step, self.statement(step), Columns(self.flows(step.period).there))
 
     def flows(self, period: Period | None) -> Selection:
         """What the store has of a period, and of the rest of its days."""
@@ -68,7 +69,7 @@ class StoreEngine:
         """
         flows = self.flows(period)
         made = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in columns.items())
-        where = " AND ".join(period_conditions(period, flows.columns)) or "true"
+        where = " AND ".join(period_conditions(period, Columns(flows.there))) or "true"
         return (
             f"WITH flows AS NOT MATERIALIZED ({flows.select(_TIME.union(names))})"  # noqa: S608 - names only
             f" SELECT {made} FROM flows WHERE {where}"
@@ -77,7 +78,7 @@ class StoreEngine:
     def statement(self, step: Step) -> str:
         """What DuckDB is asked."""
         flows = self.flows(step.period)
-        asked = compile_step(step, flows.columns)
+        asked = compile_step(step, Columns(flows.there))
         return f"WITH flows AS NOT MATERIALIZED ({flows.select(step.needs() | _TIME)}) FROM ({asked})"
 
 
@@ -93,52 +94,60 @@ class TableEngine:
     """
 
     connection: duckdb.DuckDBPyConnection
-    columns: frozenset[str]
+    columns: Columns
     table: str
     weight: str | None = None
 
     def __call__(self, step: Step) -> list[tuple[Any, ...]]:
-        return _rows(self.connection, step, self.statement(step))
+        return _rows(self.connection, step, self.statement(step), self.columns)
 
     def statement(self, step: Step) -> str:
         """What DuckDB is asked."""
         return compile_step(step, self.columns, self.table, self.weight)
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, step: Step, statement: str) -> list[tuple[Any, ...]]:
+def _rows(
+    connection: duckdb.DuckDBPyConnection, step: Step, statement: str, columns: Columns
+) -> list[tuple[Any, ...]]:
     from vpcflow.query.rows import fetch
 
     rows = fetch(connection, statement)
-    dates = _dates(step)
-    if not dates:
+    read: dict[int, Callable[[Any], Any]] = dict.fromkeys(_dates(step), _date)
+    for at, field in enumerate(step.fields, 1 if step.bucket else 0):
+        if values := columns.stands_for(field):
+            read[at] = functools.partial(_value, values)
+    if not read:
         return rows
-    return [tuple(_date(value) if at in dates else value for at, value in enumerate(row)) for row in rows]
+    # Column by column: most of them are as they should be.
+    made = [
+        map(read[at], values) if at in read else values for at, values in enumerate(zip(*rows, strict=True))
+    ]
+    return list(zip(*made, strict=True))
 
 
-def compile_step(step: Step, columns: Container[str], table: str = "flows", weight: str | None = None) -> str:
+def compile_step(step: Step, columns: Columns, table: str = "flows", weight: str | None = None) -> str:
     """The statement; its columns are those of the step, in their order. Times are milliseconds.
 
     Args:
         step: what is asked.
-        columns: those that the view has.
-        table: the view's name.
+        columns: those of the table.
+        table: its name.
         weight: the column that says how many flows a row stands for; None for one.
     """
     keys = [f"k{at}" for at in range(len(step.fields))]
-    if step.bucket:
-        keys.insert(0, "bucket")
     inner = []
     if step.bucket:
+        keys.insert(0, "bucket")
         each = step.bucket * 1000
-        inner.append(f'epoch_ms("@timestamp") // {each} * {each} AS bucket')
+        inner.append(f"{columns.moment} // {each} * {each} AS bucket")
     for at, field in enumerate(step.fields):
-        left = column(field, columns)
+        left = columns.of(field)
         left = f"unnest({left})" if has_several(field) else left
         inner.append(f"{f'epoch_ms({left})' if kind(field) == 'date' else left} AS k{at}")
     inner += [f"{_input(metric, columns)} AS i{at}" for at, metric in enumerate(step.metrics)]
     inner += [f"{weight} AS w"] if weight else []
     wheres = [compile_filter(step.filter, columns), *period_conditions(step.period, columns)]
-    wheres += [f"{column(field, columns)} IS NOT NULL" for field in step.fields if field not in step.absent]
+    wheres += [f"{columns.of(field)} IS NOT NULL" for field in step.fields if field not in step.absent]
     where = " AND ".join(f"({one})" for one in wheres if one)
     flows = f"SELECT {', '.join(inner)} FROM {table}" + (f" WHERE {where}" if where else "")  # noqa: S608
     count = "coalesce(CAST(sum(w) AS BIGINT), 0)" if weight else "count(*)"
@@ -152,22 +161,27 @@ def compile_step(step: Step, columns: Container[str], table: str = "flows", weig
         return statement
     if step.order is None:
         return f"{statement} LIMIT {step.limit}"
-    return _first(statement, step.fields, places[step.order[0]], step.limit, down=step.order[1])
+    rank = f"{places[step.order[0]]} {'DESC' if step.order[1] else 'ASC'} NULLS LAST"
+    if step.within:
+        # Equals stay: whoever asked knows their order.
+        rows = f"PARTITION BY {', '.join(keys[: step.within])} ORDER BY {rank}"
+        return f"SELECT * FROM ({statement}) QUALIFY rank() OVER ({rows}) <= {step.limit}"  # noqa: S608
+    equal = [columns.order(field, f"k{at}") for at, field in enumerate(step.fields)]
+    return _first(statement, rank, equal, step.limit)
 
 
-def _first(groups: str, fields: tuple[str, ...], by: str, limit: int, *, down: bool) -> str:
+def _first(groups: str, rank: str, equal: Sequence[str], limit: int) -> str:
     """The first groups alone. Equals go by their addresses' bits, made for those in question only."""
-    rank = f"{by} {'DESC' if down else 'ASC'} NULLS LAST"
+    by, direction, *_ = rank.split()
     last = f"SELECT {by} FROM groups ORDER BY {rank} LIMIT 1 OFFSET {limit - 1}"  # noqa: S608
-    equal = [f"ip_hex(k{at})" if kind(field) == "ip" else f"k{at}" for at, field in enumerate(fields)]
     return (
         f"WITH groups AS MATERIALIZED ({groups}) SELECT * FROM groups"  # noqa: S608 - values are literals
-        f" WHERE coalesce({by} {'>=' if down else '<='} ({last}), true)"
+        f" WHERE coalesce({by} {'>=' if direction == 'DESC' else '<='} ({last}), true)"
         f" ORDER BY {', '.join([rank, *equal])} LIMIT {limit}"
     )
 
 
-def _input(metric: Metric, columns: Container[str]) -> str:
+def _input(metric: Metric, columns: Columns) -> str:
     match metric.kind:
         case "count":
             return "1"
@@ -175,8 +189,8 @@ def _input(metric: Metric, columns: Container[str]) -> str:
             condition = "" if metric.filter is None else compile_filter(metric.filter, columns)
             return f"coalesce({condition or 'true'}, false)"
         case "first" | "last":
-            return 'epoch_ms("@timestamp")'
-    return column(metric.field or "@timestamp", columns)
+            return columns.moment
+    return columns.of(metric.field or "@timestamp")
 
 
 def _number(at: int, metric: Metric, count: str) -> str:  # noqa: PLR0911 - one for each kind
@@ -198,7 +212,7 @@ def _number(at: int, metric: Metric, count: str) -> str:  # noqa: PLR0911 - one 
             return f"max(i{at})"
 
 
-def period_conditions(period: Period | None, columns: Container[str]) -> list[str]:
+def period_conditions(period: Period | None, columns: Columns) -> list[str]:
     """The period, and the days that it touches: a store is divided by day."""
     if period is None:
         return []
@@ -220,6 +234,10 @@ def _dates(step: Step) -> set[int]:
     kinds += [kind(field) for field in step.fields]
     kinds += ["date" if metric.kind in ("first", "last") else "" for metric in step.metrics]
     return {at for at, one in enumerate(kinds) if one == "date"}
+
+
+def _value(values: Sequence[Any], number: int | None) -> Any:
+    return None if number is None else values[number]
 
 
 def _date(milliseconds: int | None) -> datetime | None:

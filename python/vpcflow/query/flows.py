@@ -71,7 +71,7 @@ def _elasticsearch(url: str, namespace: str | None, ca: str | os.PathLike[str] |
         has_esql = _version(client.info()["version"]["number"]) >= (8, 11)
 
         def ask(step: Step) -> list[tuple[object, ...]]:
-            few = step.limit is not None and step.limit < _MOST
+            few = step.limit is not None and step.limit < _MOST and not step.within
             return first(step) if few and has_esql else every(step)
 
         yield ask

@@ -7,7 +7,7 @@ compared as text: IPv4 by the beginnings of its addresses, IPv6 by its 32 digits
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -16,45 +16,81 @@ from vpcflow.query.fields import has_several, kind
 from vpcflow.query.filters import Filter, plain
 from vpcflow.query.quoted import identifier, literal
 
-__all__ = ["column", "compile_filter"]
+__all__ = ["Columns", "any_of", "compile_filter"]
 
 _COMPARE = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
 _TYPES = {"date": "TIMESTAMPTZ", "long": "BIGINT", "double": "DOUBLE", "boolean": "BOOLEAN"}
 
 
-def compile_filter(condition: Filter, columns: Container[str]) -> str:
-    """The filter as a condition of ``WHERE``, empty for all flows.
+class Columns:
+    """A table whose columns are the fields, under their names and with their values.
 
-    Args:
-        condition: the filter.
-        columns: those that the view has; the others are NULL.
+    Attributes:
+        moment: the time of a flow, milliseconds since 1970.
     """
+
+    moment = 'epoch_ms("@timestamp")'
+
+    def __init__(self, names: Collection[str]) -> None:
+        """Args: names: of the fields that the table has; the others are NULL in every row."""
+        self._names = names
+
+    def __contains__(self, field: str) -> bool:
+        return field in self._names
+
+    def of(self, field: str) -> str:
+        """A field, of its type whether the table has it or not."""
+        name = identifier(field)
+        if has_several(field):
+            return f"CAST({name if field in self else 'NULL'} AS VARCHAR[])"
+        return name if field in self else f"CAST(NULL AS {_TYPES.get(kind(field), 'VARCHAR')})"
+
+    def compare(self, field: str, values: Sequence[Any]) -> str:
+        """Whether one of pySigma's values holds for a field."""
+        left, several = self.of(field), [value for value in values if _is_plain(field, value)]
+        if len(several) > 1:
+            rest = [_comparison(field, left, value) for value in values if value not in several]
+            return any_of([f"{left} IN ({', '.join(_value(field, value) for value in several)})", *rest])
+        return any_of(_comparison(field, left, value) for value in values)
+
+    def order(self, field: str, name: str) -> str:
+        """What sorts as the values of a field do, which are in a column of this name."""
+        return f"ip_hex({name})" if kind(field) == "ip" else name
+
+    def stands_for(self, field: str) -> Sequence[Any] | None:
+        """What the numbers in place of a field's values stand for, by number; None if it has its values."""
+        return None
+
+
+def compile_filter(condition: Filter, columns: Columns) -> str:
+    """The filter as a condition of ``WHERE``, empty for all flows."""
     return "" if condition.tree is None else _node(condition.tree, columns)
 
 
-def column(field: str, columns: Container[str]) -> str:
-    """A field as SQL has it: of its type whether the view has it or not."""
-    name = identifier(field)
-    if has_several(field):
-        return f"CAST({name if field in columns else 'NULL'} AS VARCHAR[])"
-    return name if field in columns else f"CAST(NULL AS {_TYPES.get(kind(field), 'VARCHAR')})"
-
-
-def _node(node: Any, columns: Container[str]) -> str:
+def _node(node: Any, columns: Columns) -> str:
     from sigma.conditions import ConditionAND, ConditionNOT, ConditionOR
 
     if isinstance(node, ConditionNOT):
         return f"NOT coalesce({_node(node.args[0], columns)}, false)"
-    if isinstance(node, ConditionAND | ConditionOR):
-        word = " AND " if isinstance(node, ConditionAND) else " OR "
-        return "(" + word.join(_node(part, columns) for part in node.args) + ")"
-    return _comparison(node.field, node.value, columns)
+    if isinstance(node, ConditionAND):
+        return "(" + " AND ".join(_node(part, columns) for part in node.args) + ")"
+    if isinstance(node, ConditionOR):
+        parts: list[Any] = list(node.args)
+        if len(fields := {getattr(part, "field", None) for part in parts}) == 1 and (field := fields.pop()):
+            return columns.compare(field, [part.value for part in parts])
+        return any_of(_node(part, columns) for part in node.args)
+    return columns.compare(node.field, [node.value])
 
 
-def _comparison(field: str, value: Any, columns: Container[str]) -> str:
+def any_of(conditions: Iterable[str]) -> str:
+    """Whether one of some conditions holds, empty for none of them."""
+    several = list(conditions)
+    return f"({' OR '.join(several)})" if len(several) > 1 else "".join(several)
+
+
+def _comparison(field: str, left: str, value: Any) -> str:
     from sigma import types
 
-    left = column(field, columns)
     match value:
         case types.SigmaExists() | types.SigmaNull():
             return f"{left} IS {'NOT ' if getattr(value, 'exists', False) else ''}NULL"
@@ -68,6 +104,15 @@ def _comparison(field: str, value: Any, columns: Container[str]) -> str:
             right = _value(field, value)
             return f"list_contains({left}, {right})" if has_several(field) else f"{left} = {right}"
     raise ConfigError(f"DuckDB has no words for {type(value).__name__.removeprefix('Sigma')} of {field}")
+
+
+def _is_plain(field: str, value: Any) -> bool:
+    """Whether a field is compared with one value that it can be equal to."""
+    from sigma import types
+
+    if has_several(field) or (isinstance(value, types.SigmaString) and value.contains_special()):
+        return False
+    return isinstance(value, types.SigmaString | types.SigmaNumber | types.SigmaBool)
 
 
 def _value(field: str, value: Any) -> str:

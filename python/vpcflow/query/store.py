@@ -142,11 +142,13 @@ class Selection:
         files: in SQL.
         columns: what each is, made of what the files store; by name.
         stored: what each that a column can be made of is in the files, or in their place.
+        there: the columns that a flow can have a value of.
     """
 
     files: str
     columns: dict[str, str]
     stored: dict[str, str]
+    there: frozenset[str]
 
     def select(self, names: Container[str] | None = None) -> str:
         """The columns of these names, as far as there are such, or all. Each costs, be it used or not."""
@@ -233,7 +235,9 @@ def _select(files: str, stored: list[str]) -> Selection:
         elif name not in stored:
             inner[name] = f"CAST(NULL AS {_TYPES.get(kind, 'VARCHAR')}) AS {identifier(name)}"
     columns |= {name: identifier(name) for name in stored if name not in columns}
-    return Selection(files, columns, inner)
+    never = inner.keys() - stored
+    there = frozenset(name for name, sql in columns.items() if sql != identifier(name) or name not in never)
+    return Selection(files, columns, inner, there)
 
 
 def _escape_glob(path: str) -> str:

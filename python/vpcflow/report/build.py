@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from vpcflow.dashboards import Dashboard, Panel, load
 from vpcflow.errors import ConfigError
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.condensed import Need, condense, copied, encoded
+from vpcflow.query.condensed import Need, condense, copied, read_ahead
 from vpcflow.query.fields import has_several, kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.flows import open_flows
@@ -170,34 +170,28 @@ def _bucket(seconds: float) -> int:
 
 
 def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engine:
-    """Tables in place of a large store.
+    """Tables in place of a large store: of its flows, and of those fields that go well together.
 
-    Fields with few values go well together. A table of those with many would have about as many rows as
-    there are flows, so it has the flows.
+    The files of lines that can't be read are left out: of them the store itself has few.
     """
     queries = [panel.query for board in boards for panel in board.panels if panel.query]
-    dimensions = frozenset(DIMENSIONS.values())
     few = [query for query in queries if not any(map(_many, query.fields()))]
-    many = [query for query in queries if query not in few]
-    fields = frozenset(field for query in few for field in query.fields()) - _sums(few)
-    needs = [Need(Filter(), fields | dimensions, _sums(few), span.period, span.bucket)]
-    before = [panel for board in boards for panel in board.panels if panel.compare]
-    if span.before and (compared := [one.query for one in before if one.query in few and one.query]):
-        fields = frozenset(field for query in compared for field in query.fields()) - _sums(compared)
-        needs.append(Need(Filter(), fields, _sums(compared), span.before, span.bucket))
-    engine = condense(engine, needs)
-    if many:
-        fields = frozenset(field for query in many for field in query.fields()) - _sums(many)
-        fields = frozenset(field for field in fields if not has_several(field))
-        engine = encoded(engine, Need(Filter(), fields | dimensions, _sums(many), span.period, span.bucket))
-    for condition in dict.fromkeys(query.filter for query in many):
-        alike = [
-            query for query in many if query.filter == condition and not any(map(_many, _grouped(query)))
-        ]
-        if alike and condition.tree is not None:
-            fields = frozenset(field for query in alike for field in _grouped(query))
-            need = Need(condition, fields | dimensions, _sums(alike), span.period, span.bucket)
-            engine = condense(engine, [need])
+    dimensions = frozenset(DIMENSIONS.values())
+
+    def need(queries: Iterable[Query], period: Period) -> Need:
+        asked = frozenset(field for query in queries for field in query.fields() if not has_several(field))
+        sums = _sums(queries)
+        return Need(Filter(), (asked - sums) | dimensions, sums, period, span.bucket)
+
+    engine = read_ahead(
+        engine, need([one for one in queries if "log.file.path" not in one.fields()], span.period)
+    )
+    engine = condense(engine, need(few, span.period))
+    before = [
+        panel.query for board in boards for panel in board.panels if panel.compare and panel.query in few
+    ]
+    if span.before and before:
+        engine = read_ahead(engine, need([one for one in before if one], span.before), grouped=True)
     return engine
 
 
@@ -208,11 +202,6 @@ def _many(field: str) -> bool:
 def _sums(queries: Iterable[Query]) -> frozenset[str]:
     metrics = (metric for query in queries for metric in query.metrics)
     return frozenset(metric.field for metric in metrics if metric.kind == "sum" and metric.field)
-
-
-def _grouped(query: Query) -> list[str]:
-    """The fields that are needed beside the filter's."""
-    return [field for field in replace(query, filter=Filter()).fields() if field not in _sums([query])]
 
 
 def _say_what_lacks(panels: Sequence[Numbers], engine: Engine, span: Span) -> None:

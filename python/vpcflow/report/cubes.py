@@ -109,7 +109,7 @@ def cubes(made: Numbers, engine: Engine, span: Span, chosen: Sequence[Values]) -
     largest = _step(made, span, tuple(name for name in _PLANS[0] if name in there))
     sums = frozenset(metric.field for metric in largest.metrics if metric.kind == "sum" and metric.field)
     fields = frozenset([*largest.fields, *_shared(largest.metrics)])
-    engine = condense(engine, [Need(largest.filter, fields, sums, span.period, span.bucket)])
+    engine = condense(engine, Need(largest.filter, fields, sums, span.period, span.bucket))
     taken: list[Cube] = []
     tried: set[tuple[str, ...]] = set()
     for plan in _PLANS:
