@@ -120,15 +120,16 @@ class CodedColumns(Columns):
     def stands_for(self, field: str) -> Sequence[Any] | None:
         return self.codes[field].values if field in self.codes else None
 
-    def only(self, fields: Collection[str], sums: Iterable[str]) -> CodedColumns:
-        """Those of these fields and numbers, and the time."""
+    def only(self, fields: Collection[str], sums: Iterable[str], *, time: bool) -> CodedColumns:
+        """Those of these fields and numbers, with the time or without."""
         codes = {field: one for field, one in self.codes.items() if field in fields}
         plain = self.plain.intersection(fields)
-        return CodedColumns(self._connection, codes, plain, self.sums.intersection(sums), self.pieces)
+        pieces = self.pieces if time else (0, *self.pieces[1:])
+        return CodedColumns(self._connection, codes, plain, self.sums.intersection(sums), pieces)
 
     def grouped(self) -> dict[str, str]:
         """What to group by, by the column's name: each combination of values and piece of time is one."""
-        masks = {"key0": self.pieces[0]}
+        masks = {"key0": self.pieces[0]} if self.pieces[0] else {}
         for one in self.codes.values():
             if one.mask:
                 masks[one.column] = masks.get(one.column, 0) | one.mask
@@ -187,19 +188,22 @@ def code(
     return None if unknown else table
 
 
-def group(table: TableEngine, condition: Filter, fields: Collection[str], sums: Iterable[str]) -> TableEngine:
-    """A table with a row for each combination of some fields' values and piece of time.
+def group(
+    table: TableEngine, condition: Filter, fields: Collection[str], sums: Iterable[str], *, time: bool
+) -> TableEngine:
+    """A table with a row for each combination of some fields' values.
 
     Args:
         table: of `code`, or of this.
         condition: which flows it is of.
         fields: that stay.
         sums: that stay.
+        time: whether each piece of time has its own rows.
     """
     if not isinstance(table.columns, CodedColumns):
         raise TypeError(table.columns)
     where = compile_filter(condition, table.columns)
-    return _grouped(table, table.table, table.columns.only(fields, sums), where)
+    return _grouped(table, table.table, table.columns.only(fields, sums, time=time), where)
 
 
 def _grouped(table: TableEngine, source: str, columns: CodedColumns, where: str) -> TableEngine:
@@ -256,7 +260,8 @@ class _Making:
         table = self._listed(field, listed)
         left = self._there.of(field)
         if kind(field) == "ip":
-            self.made[table] = f"CAST({self._numbered(left, table, listed)} AS UINTEGER)"
+            size = "USMALLINT" if len(listed) <= _VALUES else "UINTEGER"
+            self.made[table] = f"CAST({self._numbered(left, table, listed)} AS {size})"
             self.codes[field] = _Code(table, 0, listed, table)
             return
 

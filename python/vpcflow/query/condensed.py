@@ -20,7 +20,9 @@ from vpcflow.query.sql import Columns
 __all__ = ["Need", "condense", "copied", "read_ahead"]
 
 #: What DuckDB takes for all tables.
-_MEMORY = "700MB"
+_MEMORY = "780MB"
+#: A table with so many rows is asked as it is.
+_FEW = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +34,69 @@ class Need:
         fields: to group by, to count the values of, to filter by beside `filter`; none with several values.
         sums: fields that are added up.
         period: of all of them.
-        bucket: seconds of the smallest time bucket.
+        bucket: seconds of the smallest time bucket, None for no buckets.
     """
 
     filter: Filter
     fields: frozenset[str]
     sums: frozenset[str]
     period: Period | None
-    bucket: int
+    bucket: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    need: Need
+    engine: TableEngine
+    rows: int
+
+    def within(self, step: Step) -> Step | None:
+        """The step for this table: without the period and the filter that all of it has. None if it can't."""
+        need = self.need
+        if need.filter.tree is None:
+            condition = step.filter
+        elif need.filter == step.filter:
+            condition = Filter()
+        elif need.filter == step.filter.base and step.filter.narrowing is not None:
+            condition = step.filter.narrowing
+        else:
+            return None
+        fields = {*step.fields, *condition.fields()}
+        for metric in step.metrics:
+            if metric.kind in ("first", "last") or (metric.kind == "sum" and metric.field not in need.sums):
+                return None
+            fields |= {metric.field} if metric.kind == "distinct" and metric.field else set()
+            fields |= set(metric.filter.fields()) if metric.filter is not None else set()
+        pieces = step.bucket is None or (need.bucket is not None and step.bucket % need.bucket == 0)
+        # A row that is one flow has its numbers, too.
+        there = need.fields if self.engine.weight else need.fields | need.sums
+        if not pieces or step.period != need.period or not fields <= there:
+            return None
+        return replace(step, filter=condition, period=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Condensed:
-    """An engine over tables, and over the store for what none of them can answer.
-
-    Attributes:
-        tables: with a row for each combination.
-        flows: with a row for each flow.
-    """
+    """An engine over tables, the smallest first, and over the store for what none of them can answer."""
 
     store: StoreEngine
-    tables: tuple[tuple[Need, TableEngine], ...] = ()
-    flows: tuple[tuple[Need, TableEngine], ...] = ()
+    tables: tuple[_Table, ...] = ()
 
     def __call__(self, step: Step) -> list[tuple[object, ...]]:
-        engine, inner = self.who(step)
-        return engine(inner)
+        table, inner = self.who(step)
+        return table.engine(inner) if table else self.store(inner)
 
-    def who(self, step: Step) -> tuple[StoreEngine | TableEngine, Step]:
-        """Who can answer, and what it is to be asked."""
-        for need, table in (*self.tables, *self.flows):
-            if (inner := _within(need, step)) is not None:
+    def who(self, step: Step) -> tuple[_Table | None, Step]:
+        """Which table can answer, and what it is to be asked."""
+        for table in self.tables:
+            if (inner := table.within(step)) is not None:
                 return table, inner
-        return self.store, step
+        return None, step
+
+    def and_table(self, need: Need, engine: TableEngine) -> Condensed:
+        """The same with one table more."""
+        made = _Table(need, engine, engine.rows())
+        return replace(self, tables=tuple(sorted((*self.tables, made), key=lambda table: table.rows)))
 
 
 def read_ahead(engine: Engine, need: Need, *, grouped: bool = False) -> Engine:
@@ -72,7 +104,7 @@ def read_ahead(engine: Engine, need: Need, *, grouped: bool = False) -> Engine:
 
     Args:
         engine: of a store, or of this; another one comes back as it is.
-        need: without a filter, of a period.
+        need: without a filter, of a period and with buckets.
         grouped: whether equal flows of a piece of time are one row: when there are far fewer of them.
 
     Raises:
@@ -83,26 +115,21 @@ def read_ahead(engine: Engine, need: Need, *, grouped: bool = False) -> Engine:
         engine.connection.execute(f"SET memory_limit = '{_MEMORY}'")
         engine.connection.execute("SET preserve_insertion_order = false")
         engine = Condensed(engine)
-    if not isinstance(engine, Condensed) or need.period is None:
+    if not isinstance(engine, Condensed) or need.period is None or need.bucket is None:
         return engine
     table = code(engine.store, need.fields, need.sums, need.period, need.bucket, grouped=grouped)
-    if table is None:
-        return engine
-    made = (need, table)
-    if grouped:
-        return replace(engine, tables=(*engine.tables, made))
-    return replace(engine, flows=(*engine.flows, made))
+    return engine if table is None else engine.and_table(need, table)
 
 
 def condense(engine: Engine, need: Need) -> Engine:
-    """An engine that has a table of its own for a need, if it was made by `read_ahead` and lacks one."""
-    if not isinstance(engine, Condensed) or any(_within(other, _step(need)) for other, _ in engine.tables):
+    """An engine with a table for a need, if it was made by `read_ahead` and has none that is small enough."""
+    if not isinstance(engine, Condensed):
         return engine
     table, step = engine.who(_step(need))
-    if not isinstance(table, TableEngine):
+    if table is None or table.rows <= _FEW:
         return engine
-    made = group(table, step.filter, need.fields, need.sums)
-    return replace(engine, tables=(*engine.tables, (need, made)))
+    made = group(table.engine, step.filter, need.fields, need.sums, time=need.bucket is not None)
+    return engine.and_table(need, made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,25 +174,3 @@ def _step(need: Need) -> Step:
     metrics = (Metric("count", "n"), *(Metric("sum", field, field) for field in sorted(need.sums)))
     fields = tuple(sorted(need.fields))
     return Step(need.filter, need.period, fields, need.bucket, metrics, absent=need.fields)
-
-
-def _within(need: Need, step: Step) -> Step | None:
-    """The step for the table of a need: without the period and the filter that all of the table has."""
-    if need.filter.tree is None:
-        condition = step.filter
-    elif need.filter == step.filter:
-        condition = Filter()
-    elif need.filter == step.filter.base and step.filter.narrowing is not None:
-        condition = step.filter.narrowing
-    else:
-        return None
-    fields = {*step.fields, *condition.fields()}
-    for metric in step.metrics:
-        if metric.kind in ("first", "last") or (metric.kind == "sum" and metric.field not in need.sums):
-            return None
-        fields |= {metric.field} if metric.kind == "distinct" and metric.field else set()
-        fields |= set(metric.filter.fields()) if metric.filter is not None else set()
-    pieces = step.bucket is None or step.bucket % need.bucket == 0
-    if not pieces or step.period != need.period or not fields <= need.fields:
-        return None
-    return replace(step, filter=condition, period=None)

@@ -105,6 +105,13 @@ class TableEngine:
         """What DuckDB is asked."""
         return compile_step(step, self.columns, self.table, self.weight)
 
+    def rows(self) -> int:
+        """How many rows the table has."""
+        from vpcflow.query.rows import fetch
+
+        ((rows,),) = fetch(self.connection, f"SELECT count(*) FROM {self.table}")  # noqa: S608 - a name
+        return int(rows)
+
 
 def _rows(
     connection: duckdb.DuckDBPyConnection, step: Step, statement: str, columns: Columns

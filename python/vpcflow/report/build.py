@@ -174,29 +174,32 @@ def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engi
 
     The files of lines that can't be read are left out: of them the store itself has few.
     """
-    queries = [panel.query for board in boards for panel in board.panels if panel.query]
-    few = [query for query in queries if not any(map(_many, query.fields()))]
+    asked = [(panel, panel.query) for board in boards for panel in board.panels if panel.query]
+    few = [query for _, query in asked if not any(map(_many, query.fields()))]
+    hosts = [query for _, query in asked if not query.bucket and not any(map(_is_port, query.fields()))]
     dimensions = frozenset(DIMENSIONS.values())
 
-    def need(queries: Iterable[Query], period: Period) -> Need:
-        asked = frozenset(field for query in queries for field in query.fields() if not has_several(field))
+    def need(queries: Sequence[Query], period: Period, bucket: int | None = span.bucket) -> Need:
+        fields = frozenset(field for query in queries for field in query.fields() if not has_several(field))
         sums = _sums(queries)
-        return Need(Filter(), (asked - sums) | dimensions, sums, period, span.bucket)
+        return Need(Filter(), (fields - sums) | dimensions, sums, period, bucket)
 
-    engine = read_ahead(
-        engine, need([one for one in queries if "log.file.path" not in one.fields()], span.period)
-    )
+    whole = [query for _, query in asked if "log.file.path" not in query.fields()]
+    engine = read_ahead(engine, need(whole, span.period))
     engine = condense(engine, need(few, span.period))
-    before = [
-        panel.query for board in boards for panel in board.panels if panel.compare and panel.query in few
-    ]
+    engine = condense(engine, need([query for query in hosts if query in whole], span.period, None))
+    before = [query for panel, query in asked if panel.compare and query in few]
     if span.before and before:
-        engine = read_ahead(engine, need([one for one in before if one], span.before), grouped=True)
+        engine = read_ahead(engine, need(before, span.before), grouped=True)
     return engine
 
 
 def _many(field: str) -> bool:
-    return kind(field) == "ip" or field.endswith(".port") or field == "log.file.path"
+    return kind(field) == "ip" or _is_port(field) or field == "log.file.path"
+
+
+def _is_port(field: str) -> bool:
+    return field.endswith(".port")
 
 
 def _sums(queries: Iterable[Query]) -> frozenset[str]:

@@ -8,6 +8,7 @@ Different values can't be added up, so they are in no cube.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,21 +107,25 @@ def cubes(made: Numbers, engine: Engine, span: Span, chosen: Sequence[Values]) -
     if made.panel.query is None or not made.keys or not added(made.metrics):
         return []
     there = {one.name for one in chosen} | {"time"}
-    largest = _step(made, span, tuple(name for name in _PLANS[0] if name in there))
-    sums = frozenset(metric.field for metric in largest.metrics if metric.kind == "sum" and metric.field)
-    fields = frozenset([*largest.fields, *_shared(largest.metrics)])
-    engine = condense(engine, Need(largest.filter, fields, sums, span.period, span.bucket))
+
+    @functools.cache
+    def rows(by: tuple[str, ...]) -> list[tuple[Any, ...]] | None:
+        nonlocal engine
+        step = _step(made, span, by)
+        sums = frozenset(metric.field for metric in step.metrics if metric.kind == "sum" and metric.field)
+        fields = frozenset([*step.fields, *_shared(step.metrics)])
+        engine = condense(engine, Need(step.filter, fields, sums, span.period, step.bucket))
+        found = engine(step)
+        return found if len(found) <= CELLS else None
+
     taken: list[Cube] = []
-    tried: set[tuple[str, ...]] = set()
-    for plan in _PLANS:
-        by = tuple(name for name in plan if name in there)
-        if by in tried or any(set(by) <= set(cube.by) for cube in taken):
+    for by in dict.fromkeys(tuple(name for name in plan if name in there) for plan in _PLANS):
+        if any(set(by) <= set(cube.by) for cube in taken) or (made.over_time and "time" not in by):
             continue
-        tried.add(by)
-        if made.over_time and "time" not in by:
-            continue
-        cube = _cube(made, engine, span, by, chosen)
-        taken += [cube] if cube else []
+        # With time there are as many cells as without, or more, and they take longer to count.
+        without = tuple(name for name in by if name != "time")
+        if rows(without) is not None and (found := rows(by)) is not None:
+            taken.append(_cells(made, _step(made, span, by), found, by, chosen))
     return taken
 
 
@@ -148,14 +153,6 @@ def _step(made: Numbers, span: Span, by: tuple[str, ...]) -> Step:
         CELLS + 1,
         frozenset(dimensions) - frozenset(made.fields),
     )
-
-
-def _cube(
-    made: Numbers, engine: Engine, span: Span, by: tuple[str, ...], chosen: Sequence[Values]
-) -> Cube | None:
-    step = _step(made, span, by)
-    rows = engine(step)
-    return None if len(rows) > CELLS else _cells(made, step, rows, by, chosen)
 
 
 def _cells(
