@@ -36,8 +36,9 @@ _LISTED = 300
 _BITS = 63
 #: More ranges than these are a list of numbers.
 _RANGES = 4
-#: Numbers that nearly always fit into less than eight bytes.
-_SMALL = {"source.port": "USMALLINT", "destination.port": "USMALLINT", "network.packets": "UINTEGER"}
+#: Types of numbers from 0 on, by what is too large for them.
+_SIZES = {1 << 16: "USMALLINT", 1 << 32: "UINTEGER"}
+_PORTS = ("source.port", "destination.port")
 #: Types of which a list of values is sorted as answers are.
 _CODED = {"keyword": "VARCHAR", "ip": "VARCHAR", "long": "BIGINT"}
 _NUMBERS = itertools.count()
@@ -166,15 +167,17 @@ def code(
     connection, name = store.connection, f"coded{next(_NUMBERS)}"
     there = Columns(store.flows(period).there)
     wanted = [field for field in dict.fromkeys(fields) if kind(field) in _CODED and not has_several(field)]
-    coded = [field for field in wanted if field not in _SMALL]
+    coded = [field for field in wanted if field not in _PORTS]
     sums, making = [field for field in sums if field in there], _Making(connection, name, there)
     pieces = making.pieces(period, bucket)
-    for field, values in _values(store, coded, there, period).items():
-        making.add(field, values)
-    plain = [field for field in wanted if field in _SMALL or field in making.many]
+    for field, found in _values(store, coded, there, period).items():
+        making.add(field, found)
+    plain = [field for field in wanted if field in _PORTS or field in making.many]
     columns = CodedColumns(connection, making.codes, plain, sums, pieces)
     shared = making.shared()
-    made = shared | making.made | {field: _small(field, there) for field in (*plain, *sums)}
+    values = {field: there.of(field) for field in plain}
+    values |= {port: f"CAST({there.of(port)} AS USMALLINT)" for port in plain if port in _PORTS}
+    made = shared | making.made | values | _small(store, sums, there, period)
     chosen = store.chosen(made, {*wanted, *sums}, period)
     table = TableEngine(connection, columns, name)
     try:
@@ -184,7 +187,7 @@ def code(
         lost = " OR ".join(f"{key} IS NULL" for key in shared)
         ((unknown,),) = fetch(connection, f"SELECT count(*) FROM {name} WHERE {lost}")  # noqa: S608
     except QueryError:
-        return None  # a number that is too large, or a value that was written after the values were asked for
+        return None  # a value, or a larger number, was written after they were asked for
     return None if unknown else table
 
 
@@ -260,7 +263,7 @@ class _Making:
         table = self._listed(field, listed)
         left = self._there.of(field)
         if kind(field) == "ip":
-            size = "USMALLINT" if len(listed) <= _VALUES else "UINTEGER"
+            size = next(size for limit, size in _SIZES.items() if len(listed) <= limit)
             self.made[table] = f"CAST({self._numbered(left, table, listed)} AS {size})"
             self.codes[field] = _Code(table, 0, listed, table)
             return
@@ -335,8 +338,24 @@ def _values(
     return found
 
 
-def _small(field: str, there: Columns) -> str:
-    return f"CAST({there.of(field)} AS {_SMALL[field]})" if field in _SMALL else there.of(field)
+def _small(store: StoreEngine, fields: Sequence[str], there: Columns, period: Period) -> dict[str, str]:
+    """Numbers of no more bytes than the largest takes."""
+    from vpcflow.query.rows import fetch
+
+    made = {field: there.of(field) for field in fields}
+    if not fields:
+        return made
+    ends = ", ".join(f"min({name}), max({name})" for name in map(identifier, fields))
+    ((*found,),) = fetch(
+        store.connection,
+        f"SELECT {ends} FROM ({store.chosen(made, fields, period)})",  # noqa: S608 - names only
+    )
+    for field, low, high in zip(fields, found[::2], found[1::2], strict=True):
+        for limit, size in _SIZES.items():
+            if high is not None and low >= 0 and high < limit:
+                made[field] = f"CAST({made[field]} AS {size})"
+                break
+    return made
 
 
 def _among(code: _Code, numbers: Sequence[int]) -> str:

@@ -20,7 +20,7 @@ from vpcflow.query.sql import Columns
 __all__ = ["Need", "condense", "copied", "read_ahead"]
 
 #: What DuckDB takes for all tables.
-_MEMORY = "780MB"
+_MEMORY = "850MB"
 #: A table with so many rows is asked as it is.
 _FEW = 20_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from vpcflow.dashboards import Dashboard, Panel, load
@@ -176,7 +176,7 @@ def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engi
     """
     asked = [(panel, panel.query) for board in boards for panel in board.panels if panel.query]
     few = [query for _, query in asked if not any(map(_many, query.fields()))]
-    hosts = [query for _, query in asked if not query.bucket and not any(map(_is_port, query.fields()))]
+    many = [query for _, query in asked if query not in few and "log.file.path" not in query.fields()]
     dimensions = frozenset(DIMENSIONS.values())
 
     def need(queries: Sequence[Query], period: Period, bucket: int | None = span.bucket) -> Need:
@@ -184,10 +184,15 @@ def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engi
         sums = _sums(queries)
         return Need(Filter(), (fields - sums) | dimensions, sums, period, bucket)
 
-    whole = [query for _, query in asked if "log.file.path" not in query.fields()]
-    engine = read_ahead(engine, need(whole, span.period))
+    engine = read_ahead(engine, need([*few, *many], span.period))
     engine = condense(engine, need(few, span.period))
-    engine = condense(engine, need([query for query in hosts if query in whole], span.period, None))
+    hosts = [query for query in many if not query.bucket and not any(map(_is_port, query.fields()))]
+    engine = condense(engine, need(hosts, span.period, None))
+    for condition in dict.fromkeys(query.filter for query in many if query.filter.tree):
+        # Of a filter that all of them have no field is needed.
+        alike = [replace(query, filter=Filter()) for query in many if query.filter == condition]
+        if len(alike) > 1:
+            engine = condense(engine, replace(need(alike, span.period), filter=condition))
     before = [query for panel, query in asked if panel.compare and query in few]
     if span.before and before:
         engine = read_ahead(engine, need(before, span.before), grouped=True)
