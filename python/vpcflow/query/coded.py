@@ -183,7 +183,7 @@ def code(
     try:
         if grouped:
             return _grouped(table, f"({chosen})", columns, "")
-        fetch(connection, f"CREATE TEMP TABLE {name} AS {chosen}")
+        fetch(connection, f"CREATE TABLE {name} AS {chosen}")
         lost = " OR ".join(f"{key} IS NULL" for key in shared)
         ((unknown,),) = fetch(connection, f"SELECT count(*) FROM {name} WHERE {lost}")  # noqa: S608
     except QueryError:
@@ -219,7 +219,7 @@ def _grouped(table: TableEngine, source: str, columns: CodedColumns, where: str)
     selected = ", ".join(f"{sql} AS {as_}" for as_, sql in (keys | numbers).items())
     fetch(
         table.connection,
-        f"CREATE TEMP TABLE {name} AS SELECT {selected} FROM {source}"  # noqa: S608 - values are literals
+        f"CREATE TABLE {name} AS SELECT {selected} FROM {source}"  # noqa: S608 - values are literals
         f"{f' WHERE {where}' if where else ''} GROUP BY ALL",
     )
     return TableEngine(table.connection, columns, name, "n")
@@ -293,7 +293,7 @@ class _Making:
         name = f"{self._name}_{len(self.codes)}"
         numbers = f"unnest(range({len(listed)})) AS code"
         values = f"unnest({_list(field, listed)}) AS {identifier(field)}"
-        fetch(self._connection, f"CREATE TEMP TABLE {name} AS SELECT {numbers}, {values}")
+        fetch(self._connection, f"CREATE TABLE {name} AS SELECT {numbers}, {values}")
         return name
 
     def _numbered(self, left: str, table: str, listed: list[Any]) -> str:

@@ -165,7 +165,7 @@ def copied(engine: Engine, fields: Iterable[str], period: Period) -> Engine:
     there, names = Columns(engine.flows(period).there), sorted(set(fields))
     columns = {"@timestamp": '"@timestamp"'} | {name: there.of(name) for name in names}
     chosen = engine.chosen(columns, names, period)
-    fetch(engine.connection, f"CREATE TEMP TABLE loaded AS {chosen}")
+    fetch(engine.connection, f"CREATE TABLE loaded AS {chosen}")
     return _Loaded(engine, TableEngine(engine.connection, Columns(frozenset(names)), "loaded"), period)
 
 

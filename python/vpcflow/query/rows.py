@@ -58,7 +58,7 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
-    """All rows of one statement, none of whose columns is a time with a zone.
+    """All rows of one statement, none of whose columns is a time with a zone. Threads can ask at once.
 
     Raises:
         QueryError: DuckDB doesn't take it.
@@ -66,7 +66,7 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ..
     import duckdb
 
     try:
-        return beside_writers(connection, lambda: connection.execute(sql).fetchall())
+        return beside_writers(connection, lambda: connection.cursor().execute(sql).fetchall())
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except duckdb.Error as error:

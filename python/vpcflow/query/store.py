@@ -104,9 +104,9 @@ def open_store(
         ":memory:", config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     )
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         # A statement opens each file twice, for its columns and for its rows.
-        connection.execute("SET parquet_metadata_cache = true")
+        connection.execute("SET GLOBAL parquet_metadata_cache = true")
         connection.execute(f"SET temp_directory = {literal(Path(tempfile.gettempdir()) / 'vpcflow-duckdb')}")
         # The pattern is checked like a path, before it is expanded.
         folders = [f"{root.resolve()}/", f"{_escape_glob(str(root.resolve()))}/"]
@@ -115,7 +115,7 @@ def open_store(
             f"SET allowed_paths = [{', '.join(literal(Path(p).absolute()) for p in writable)}]"
         )
         connection.execute("SET enable_external_access = false")
-        connection.execute(f"SET VARIABLE vpcflow_store = {literal(root.resolve())}")
+        connection.execute(f"CREATE MACRO vpcflow_store() AS {literal(root.resolve())}")
         connection.execute(_IP_HEX)
     except duckdb.Error as error:
         connection.close()
@@ -170,7 +170,7 @@ def selection(connection: duckdb.DuckDBPyConnection, files: str) -> Selection:
     try:
         described = beside_writers(
             connection,
-            lambda: connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall(),  # noqa: S608
+            lambda: connection.cursor().execute(f"DESCRIBE SELECT * FROM {files}").fetchall(),  # noqa: S608
         )
     except duckdb.Error as error:
         raise _unreadable(error) from error
@@ -204,8 +204,8 @@ def beside_writers(connection: duckdb.DuckDBPyConnection, ask: Callable[[], T]) 
 
 
 def _root(connection: duckdb.DuckDBPyConnection) -> Path:
-    row = connection.execute("SELECT getvariable('vpcflow_store')").fetchone()
-    return Path(row[0] if row else "")
+    ((root,),) = connection.cursor().execute("SELECT vpcflow_store()").fetchall()
+    return Path(root)
 
 
 def _patterns(root: Path, period: Period | None) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -114,7 +115,7 @@ def build(
         else:
             engine = _read_ahead(flows, boards, span)
         chosen = values(engine, span.period)
-        made = [_board(board, engine, span, chosen if with_cubes else None) for board in boards]
+        made = _boards(boards, engine, span, chosen if with_cubes else None)
         timeline = numbers(_TIMELINE, boards[0], engine, span)
         _say_what_lacks([one for board in made for one in board.panels], engine, span)
         return Report(
@@ -129,11 +130,32 @@ def build(
         )
 
 
-def _board(board: Dashboard, engine: Engine, span: Span, chosen: Sequence[Values] | None) -> Board:
-    # In the order in which people read.
-    panels = sorted(board.panels, key=lambda panel: (panel.place[1], panel.place[0]))
-    made = [numbers(panel, board, engine, span) for panel in panels]
-    return Board(board, made, [cubes(one, engine, span, chosen) if chosen else [] for one in made])
+def _boards(
+    boards: Sequence[Dashboard], engine: Engine, span: Span, chosen: Sequence[Values] | None
+) -> list[Board]:
+    """What the dashboards show. Two panels at a time: while one is counted, another is put in order."""
+
+    def ask(board: Dashboard, panel: Panel) -> tuple[Numbers, list[Cube]]:
+        made = numbers(panel, board, engine, span)
+        return made, cubes(made, engine, span, chosen) if chosen else []
+
+    pool = ThreadPoolExecutor(2)
+    try:
+        asked = [
+            # In the order in which people read.
+            [
+                pool.submit(ask, board, panel)
+                for panel in sorted(board.panels, key=lambda one: one.place[1::-1])
+            ]
+            for board in boards
+        ]
+        found = [[one.result() for one in panels] for panels in asked]
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return [
+        Board(board, [made for made, _ in panels], [cubes for _, cubes in panels])
+        for board, panels in zip(boards, found, strict=True)
+    ]
 
 
 def _span(engine: Engine, period: Period | None, where: str) -> tuple[Span, int]:
