@@ -1,4 +1,4 @@
-"""Progress of `vpcflow index` on standard error: a bar on a terminal, a line a minute elsewhere."""
+"""Progress on standard error: a bar on a terminal; of `vpcflow index` a line a minute elsewhere."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import click
 from vpcflow.cli.output import count, size
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from vpcflow.pipeline import Progress
 
-__all__ = ["lines_of_progress", "show_progress"]
+__all__ = ["lines_of_progress", "show_progress", "show_steps"]
 
 _MINUTE = 60.0
 
@@ -53,21 +55,26 @@ def lines_of_progress(interval: float = _MINUTE) -> Callable[[Progress], None]:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+def show_steps(waiting: str, unit: str) -> Iterator[Callable[[int, int], None] | None]:
+    """What to call with how many steps are done and how many there are; None when nothing is to be shown.
 
-    bar = Bar(
-        SpinnerColumn(),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(compact=True),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
+    Args:
+        waiting: what is said before the first step.
+        unit: what a step is.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with _columns() as bar:
+        task = bar.add_task(waiting, total=None)
+        yield lambda done, total: bar.update(
+            task, completed=done, total=total, description=f"{done} of {count(total, unit)}"
+        )
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    with _columns() as bar:
         task = bar.add_task("", total=None)
 
         def update(progress: Progress) -> None:
@@ -81,6 +88,22 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
             )
 
         yield update
+
+
+def _columns() -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    return Bar(
+        SpinnerColumn(),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 def _share(progress: Progress) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +66,7 @@ def report(  # noqa: PLR0917 - click passes them by name
     Exit code: 0 it was made, 1 a server did not answer, 2 wrong usage, or there are no flows.
     """  # noqa: D301 - click's mark for lines that stay as they are
     from vpcflow.cli.output import open_output, printable, size
+    from vpcflow.cli.progress import show_steps
     from vpcflow.report.build import build, dashboards
 
     form = form or _by_suffix(output)
@@ -77,7 +77,14 @@ def report(  # noqa: PLR0917 - click passes them by name
         period = period_of(last, since, until, usual=0)
     elif until is not None:
         raise ConfigError("--until needs --since or --last, which say where the time begins")
-    ask = partial(build, target, dashboards(names), period=period, namespace=namespace, ca=ca)
+
+    def ask(*, with_cubes: bool = True) -> Report:
+        boards = dashboards(names)
+        with show_steps("reading flows", "panel") as told:
+            return build(
+                target, boards, period=period, with_cubes=with_cubes, namespace=namespace, ca=ca, told=told
+            )
+
     if form == "png":
         _pictures(ask, Path(output or "report-png"))
         return

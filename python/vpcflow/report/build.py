@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -92,6 +92,7 @@ def build(
     with_cubes: bool = True,
     namespace: str | None = None,
     ca: str | os.PathLike[str] | None = None,
+    told: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Asks for all that the dashboards show.
 
@@ -102,6 +103,7 @@ def build(
         with_cubes: whether a reader can filter.
         namespace: of the data stream in Elasticsearch; None is all of them.
         ca: file with the certificates to trust for Elasticsearch.
+        told: called after each panel with how many are done, and how many there are.
 
     Raises:
         ConfigError: there is no store or nothing in it or in the period, or the URL or credentials won't do.
@@ -115,7 +117,7 @@ def build(
         else:
             engine = _read_ahead(flows, boards, span)
         chosen = values(engine, span.period)
-        made = _boards(boards, engine, span, chosen if with_cubes else None)
+        made = _boards(boards, engine, span, chosen if with_cubes else None, told)
         timeline = numbers(_TIMELINE, boards[0], engine, span)
         _say_what_lacks([one for board in made for one in board.panels], engine, span)
         return Report(
@@ -131,7 +133,11 @@ def build(
 
 
 def _boards(
-    boards: Sequence[Dashboard], engine: Engine, span: Span, chosen: Sequence[Values] | None
+    boards: Sequence[Dashboard],
+    engine: Engine,
+    span: Span,
+    chosen: Sequence[Values] | None,
+    told: Callable[[int, int], None] | None,
 ) -> list[Board]:
     """What the dashboards show. Two panels at a time: while one is counted, another is put in order."""
 
@@ -139,22 +145,23 @@ def _boards(
         made = numbers(panel, board, engine, span)
         return made, cubes(made, engine, span, chosen) if chosen else []
 
+    # In the order in which people read.
+    panels = [
+        (board, panel) for board in boards for panel in sorted(board.panels, key=lambda one: one.place[1::-1])
+    ]
+    found: dict[str, list[tuple[Numbers, list[Cube]]]] = {board.name: [] for board in boards}
     pool = ThreadPoolExecutor(2)
     try:
-        asked = [
-            # In the order in which people read.
-            [
-                pool.submit(ask, board, panel)
-                for panel in sorted(board.panels, key=lambda one: one.place[1::-1])
-            ]
-            for board in boards
-        ]
-        found = [[one.result() for one in panels] for panels in asked]
+        asked = [(board, pool.submit(ask, board, panel)) for board, panel in panels]
+        for done, (board, one) in enumerate(asked, 1):
+            found[board.name].append(one.result())
+            if told:
+                told(done, len(asked))
     finally:
         pool.shutdown(cancel_futures=True)
     return [
-        Board(board, [made for made, _ in panels], [cubes for _, cubes in panels])
-        for board, panels in zip(boards, found, strict=True)
+        Board(board, [made for made, _ in found[board.name]], [cubes for _, cubes in found[board.name]])
+        for board in boards
     ]
 
 
