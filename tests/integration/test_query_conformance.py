@@ -1,4 +1,4 @@
-"""One query, three who answer it: DuckDB over the store, Elasticsearch in ES|QL and in the query DSL.
+"""One query, several who answer it: DuckDB over the store and over tables of numbers, Elasticsearch in ES|QL and DSL.
 
 The same flows are in all of them: a made-up day and what the alert rules watch for, through vpcflow itself, and
 odd texts, planted as documents in Elasticsearch and as a Parquet file in the store.
@@ -26,6 +26,7 @@ from vpcflow.elastic.template import data_stream
 from vpcflow.kibana.assets import folder
 from vpcflow.query import engine_dsl, engine_esql, engine_sql, kql
 from vpcflow.query.answer import answer
+from vpcflow.query.condensed import Condensed, Need, read_ahead
 from vpcflow.query.fields import has_several, kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Period, Query
@@ -202,9 +203,22 @@ def day(elasticsearch_url, es, reader, tmp_path_factory):
 def engines(connection, reader, es, stream):
     return {
         "DuckDB": engine_sql.engine(connection),
+        "tables": tables(engine_sql.engine(connection)),
         "ES|QL": engine_esql.engine(reader, stream),
         "query DSL": engine_dsl.engine(es, "the test's Elasticsearch", stream),
     }
+
+
+def tables(engine):
+    """The day's flows as `vpcflow report` has those of a large store: what fits into numbers is a number."""
+    queries = [Query.parse(one) for one in (*QUERIES.values(), *PANELS.values())]
+    queries += [Query.parse({"filter": one, **BY_ACTION}) for one in FILTERS.values()]
+    sums = {"network.bytes", "network.packets"}
+    fields = {field for query in queries for field in query.fields() if not has_several(field)}
+    made = read_ahead(engine, Need(Filter(), frozenset(fields - sums), frozenset(sums), WHOLE, 60))
+    assert isinstance(made, Condensed)
+    assert made.tables
+    return made
 
 
 def same(engines, query, period=WHOLE):

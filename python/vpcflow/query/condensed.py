@@ -17,7 +17,7 @@ from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
 from vpcflow.query.sql import Columns
 
-__all__ = ["Need", "condense", "copied", "read_ahead"]
+__all__ = ["Condensed", "Need", "condense", "copied", "read_ahead"]
 
 #: What DuckDB takes for all tables.
 _MEMORY = "850MB"

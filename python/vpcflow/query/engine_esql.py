@@ -70,11 +70,13 @@ def compile_step(step: Step, index: str, *, now: datetime | None = None) -> str:
     commands += [f"EVAL {', '.join(quotients + sums)}"] if quotients or sums else []
     commands += [f"WHERE {places[one.name]} {one.operator} {_value(one.value, now)}" for one in step.having]
     kept = [*keys, *places.values()]
-    if step.order is not None and step.limit is not None and keys:
+    # ES|QL has no limit for each group of others.
+    limit = step.limit if keys and not step.within else None
+    if step.order is not None and limit is not None:
         by, down = step.order
         first = f"{places[by]} {'DESC' if down else 'ASC'} NULLS LAST"
         commands += [f"SORT {', '.join([first, *map(name, step.fields)])}"]
-    commands += [f"LIMIT {step.limit}"] if step.limit is not None and keys else []
+    commands += [f"LIMIT {limit}"] if limit is not None else []
     return "\n| ".join([*commands, f"KEEP {', '.join(kept)}"])
 
 
