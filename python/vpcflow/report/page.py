@@ -76,7 +76,7 @@ def _scripts() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
     from vl_convert import javascript_bundle
 
-    script = javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    script = javascript_bundle()  # ready made; with a snippet it is bundled anew, which takes a second
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
