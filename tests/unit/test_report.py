@@ -336,3 +336,22 @@ def test_from_python(store):
     made = build(store, dashboards(["overview"]), period=Period(start, start + timedelta(hours=1)))
     assert made.span.bucket == 60
     assert [one.name for one in made.values] == ["account", "vpc", "interface", "action", "direction"]
+
+
+def test_scripts_are_made_once(store, tmp_path, monkeypatch):
+    """To make them takes a second. Where they can't be kept the page is the same."""
+    pages = {}
+    for name in ("new", "new", "file"):
+        folder = tmp_path / name
+        if name == "file":
+            folder.write_text("no folder")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+        assert report("--from", store, "-o", tmp_path / "page.html", "--dashboard", "health").exit_code == 0
+        pages.setdefault(name, set()).add((tmp_path / "page.html").read_text())
+    (kept,) = (tmp_path / "new" / "vpcflow").iterdir()
+    assert re.fullmatch(r"vega-[\d.a-z]+\.js", kept.name)
+    kept.write_text("alert()")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    report("--from", store, "-o", tmp_path / "page.html", "--dashboard", "health")
+    assert "<script>alert()</script>" in (tmp_path / "page.html").read_text()
+    assert len(pages["new"] | pages["file"]) == 1

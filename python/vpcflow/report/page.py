@@ -6,9 +6,14 @@ import base64
 import gzip
 import html
 import json
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from vpcflow.dashboards import COUNTS
@@ -73,11 +78,21 @@ def require() -> None:
 
 
 def _scripts() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
+    """Vega, Vega-Lite and Vega-Embed as one script, kept in the user's cache: to make it takes a second."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpcflow"
+    kept = folder / f"vega-{version('vl-convert-python')}.js"
+    with suppress(OSError):
+        return kept.read_text(encoding="utf-8")
     from vl_convert import javascript_bundle
 
-    script = javascript_bundle()  # ready made; with a snippet it is bundled anew, which takes a second
-    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    script = javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    script = script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as file:
+            file.write(script)
+        Path(file.name).replace(kept)  # whole or not at all
+    return script
 
 
 def _packed(panels: Sequence[Sequence[Cube]]) -> str:
