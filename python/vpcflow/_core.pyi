@@ -19,6 +19,7 @@ __all__ = [
     "Origin",
     "ParquetWriter",
     "Reader",
+    "StoreCodes",
     "StoreWriter",
     "ThreatLists",
     "__version__",
@@ -28,6 +29,8 @@ __all__ = [
     "fields",
     "gzip",
     "parse",
+    "store_ranges",
+    "store_values",
 ]
 
 __version__: str
@@ -379,6 +382,49 @@ class StoreWriter:
     def abort(self) -> None:
         """Removes what was written; the store is as it was."""
 
+@final
+class StoreCodes:
+    """Flows of Parquet files with numbers in place of texts, for DuckDB: several numbers share a column.
+
+    The number of a value is 1 and its place in the list of its column's values. 0 stands for NULL and for a
+    column that a file has not got. A file is opened when its rows are asked for, so what is wrong with one
+    is said then, by the stream.
+
+    Args:
+        paths: of the files.
+        start, end: the flows are those with ``start <= @timestamp < end``, in Unix milliseconds.
+        piece: where the first piece of time begins, not after `start`, and how long each is, in milliseconds.
+        shared: what each of the columns ``key0``, ``key1``, … has (BIGINT, never NULL): columns, all their
+            values and the bit from which on their numbers stand. In ``key0`` the number of the piece of
+            time stands from bit 0 on.
+        own: columns of one number each, NULL for NULL: name, column in the files, all its values. USMALLINT
+            up to 65,535 values, else UINTEGER.
+        plain: columns that stay as they are: name, column in the files, and ``USMALLINT``, ``UINTEGER``,
+            ``BIGINT`` or ``VARCHAR``.
+
+    Raises:
+        ConfigError: numbers don't fit into 63 bits, or a piece has no length or begins after `start`.
+        ValueError: a type is another one.
+    """
+
+    def __new__(
+        cls,
+        paths: Sequence[str | PathLike[str]],
+        *,
+        start: int,
+        end: int,
+        piece: tuple[int, int],
+        shared: Sequence[Sequence[tuple[str, Sequence[str], int]]],
+        own: Sequence[tuple[str, str, Sequence[str]]],
+        plain: Sequence[tuple[str, str, str]],
+    ) -> StoreCodes: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> CapsuleType:
+        """Arrow C stream of the columns of `shared`, `own` and `plain`, in this order. Each call makes one.
+
+        It fails, with the file's name, where a file can't be read, a number does not fit into its type, or
+        a row has a value that was not given ("a value was written meanwhile").
+        """
+
 def gzip(parts: Sequence[bytes]) -> bytes:
     """One gzip member of all parts together, made for speed."""
 
@@ -416,4 +462,22 @@ def columns() -> list[tuple[str, str, str | None]]:
 
     The SQL is DuckDB's, over the columns of the Parquet store. None: the store has the column itself (or, for
     what belongs to the data stream alone, not at all).
+    """
+
+def store_ranges(
+    paths: Sequence[str | PathLike[str]], columns: Sequence[str]
+) -> list[tuple[int, int] | None]:
+    """The least and the greatest value of columns of whole numbers in Parquet files; None for no value.
+
+    They are those of all rows, whenever they were. Raises DecodeError, with the file's name, where a file
+    can't be read or a column has something else.
+    """
+
+def store_values(
+    paths: Sequence[str | PathLike[str]], columns: Sequence[str], most: int
+) -> list[list[str] | None]:
+    """The different values of text columns in Parquet files, in no order and without NULL.
+
+    They are those of all rows, whenever they were; None for a column that has more than `most`. Raises
+    DecodeError, with the file's name, where a file can't be read or a column is not text.
     """

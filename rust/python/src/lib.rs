@@ -8,6 +8,7 @@ mod errors;
 mod format;
 mod own;
 mod reader;
+mod store;
 mod writers;
 
 use pyo3::prelude::*;
@@ -27,6 +28,8 @@ mod _core {
     use crate::format::{Format, Origin, columns, explain, fields};
     #[pymodule_export]
     use crate::reader::{Chunk, Reader};
+    #[pymodule_export]
+    use crate::store::{StoreCodes, store_ranges, store_values};
     #[pymodule_export]
     use crate::writers::{ParquetWriter, StoreWriter};
 

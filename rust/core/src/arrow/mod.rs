@@ -1,11 +1,19 @@
 //! Batches as Arrow record batches with dotted ECS names, and as Parquet.
 
+mod coded;
+mod coded_rows;
 mod columns;
+mod dictionaries;
 mod dictionary;
+mod numbers;
 mod parquet_file;
 mod store;
+mod store_file;
 mod views;
 
+pub use coded::{Coded, CodedColumns, StoreCodes};
+pub use coded_rows::CodedRows;
+pub use dictionaries::{store_ranges, store_values};
 pub use parquet_file::ParquetWriter;
 pub use store::StoreWriter;
 

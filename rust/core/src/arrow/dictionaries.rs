@@ -1,0 +1,187 @@
+//! Which values columns of a store have, from the dictionaries and statistics of its files: no rows are read.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow_array::ArrayRef;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::DataType;
+use parquet::basic::Encoding;
+use parquet::column::page::{Page, PageReader};
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
+use parquet::file::statistics::Statistics;
+use rustc_hash::FxHashSet;
+
+use super::store_file::{StoreFile, for_each, is_null};
+use crate::error::Result;
+
+type Texts = FxHashSet<Box<str>>;
+type Range = Option<(i64, i64)>;
+
+/// The different values of each of some text columns, in no order and without null.
+///
+/// `None` for a column that has more than `most`. A file that has not got a column adds nothing.
+pub fn store_values(paths: &[PathBuf], columns: &[String], most: usize) -> Result<Vec<Option<Vec<String>>>> {
+    let too_many: Vec<_> = columns.iter().map(|_| AtomicBool::new(false)).collect();
+    let add = |texts: &mut Vec<Texts>, file: &mut StoreFile| {
+        for ((name, texts), too_many) in columns.iter().zip(texts).zip(&too_many) {
+            if !too_many.load(Ordering::Relaxed) {
+                add_texts(file, name, texts)?;
+                too_many.fetch_or(texts.len() > most, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    };
+    let mut found = for_each(paths, || vec![Texts::default(); columns.len()], add)?;
+    let listed = too_many.into_iter().enumerate().map(|(at, too_many)| {
+        let mut texts = Texts::default();
+        for some in &mut found {
+            texts.extend(std::mem::take(&mut some[at]));
+        }
+        let few = !too_many.into_inner() && texts.len() <= most;
+        few.then(|| texts.into_iter().map(String::from).collect())
+    });
+    Ok(listed.collect())
+}
+
+/// The least and the greatest value of each of some columns of whole numbers; `None` for a column without a value.
+pub fn store_ranges(paths: &[PathBuf], columns: &[String]) -> Result<Vec<Range>> {
+    let add = |ranges: &mut Vec<Range>, file: &mut StoreFile| {
+        for (name, range) in columns.iter().zip(ranges) {
+            add_range(file, name, range)?;
+        }
+        Ok(())
+    };
+    let found = for_each(paths, || vec![None; columns.len()], add)?;
+    let joined = |at: usize| found.iter().fold(None, |range, some| join(range, some[at]));
+    Ok((0..columns.len()).map(joined).collect())
+}
+
+fn join(one: Range, other: Range) -> Range {
+    let (Some((low, high)), Some((least, greatest))) = (one, other) else { return one.or(other) };
+    Some((low.min(least), high.max(greatest)))
+}
+
+fn add_texts(file: &mut StoreFile, name: &str, texts: &mut Texts) -> Result<()> {
+    let Some(column) = file.column(name) else { return Ok(()) };
+    if file.data_type(name) != Some(&DataType::Utf8) {
+        return Err(file.broken(&format!("its column {name} is not text")));
+    }
+    for row_group in 0..file.row_groups().len() {
+        let chunk = file.row_groups()[row_group].column(column);
+        if is_null(chunk) {
+            continue;
+        }
+        if is_all_dictionary(chunk) {
+            let bytes = file.dictionary_bytes(chunk)?;
+            file.guarded(|| {
+                let mut pages = SerializedPageReader::new(bytes.into(), chunk, 0, None)?;
+                match pages.get_next_page()? {
+                    Some(Page::DictionaryPage { buf, num_values, .. }) => add_listed(&buf, num_values, texts),
+                    _ => Err("a dictionary is not where it should be".into()),
+                }
+            })?;
+            continue;
+        }
+        file.read_as(|field| (field.name() == name).then_some(DataType::Utf8View))?;
+        let mut reader = file.rows(row_group, &[column])?;
+        while let Some(rows) = file.next(&mut reader)? {
+            rows.column(0).as_string_view().iter().flatten().for_each(|text| add_text(text, texts));
+        }
+    }
+    Ok(())
+}
+
+fn add_text(text: &str, texts: &mut Texts) {
+    if !texts.contains(text) {
+        texts.insert(text.into());
+    }
+}
+
+/// Texts as a dictionary has them: each behind its length.
+fn add_listed(mut bytes: &[u8], values: u32, texts: &mut Texts) -> Result<(), Box<dyn std::error::Error>> {
+    for _ in 0..values {
+        let (length, rest) = bytes.split_first_chunk().ok_or("a dictionary ends too early")?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let (text, rest) = rest.split_at_checked(length).ok_or("a dictionary ends too early")?;
+        add_text(simdutf8::basic::from_utf8(text)?, texts);
+        bytes = rest;
+    }
+    Ok(())
+}
+
+/// Whether all that the rows have is in the dictionary.
+fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
+    use Encoding::{PLAIN_DICTIONARY, RLE, RLE_DICTIONARY};
+    // The list of encodings has also those of levels and of the dictionary itself, which is plain.
+    let all = match chunk.page_encoding_stats_mask() {
+        Some(mask) => mask.encodings().all(|encoding| matches!(encoding, PLAIN_DICTIONARY | RLE_DICTIONARY)),
+        None => chunk.encodings().all(|encoding| matches!(encoding, PLAIN_DICTIONARY | RLE_DICTIONARY | RLE)),
+    };
+    all && chunk.dictionary_page_offset().is_some()
+}
+
+fn add_range(file: &mut StoreFile, name: &str, range: &mut Range) -> Result<()> {
+    let Some(column) = file.column(name) else { return Ok(()) };
+    if !file.data_type(name).is_some_and(DataType::is_integer) {
+        return Err(file.broken(&format!("its column {name} has no whole numbers")));
+    }
+    let signed = file.data_type(name).is_some_and(DataType::is_signed_integer);
+    for row_group in 0..file.row_groups().len() {
+        let chunk = file.row_groups()[row_group].column(column);
+        if is_null(chunk) {
+            continue;
+        }
+        let known = chunk.statistics().filter(|_| signed).and_then(ends);
+        if known.is_some() {
+            *range = join(*range, known);
+            continue;
+        }
+        let mut reader = file.rows(row_group, &[column])?;
+        while let Some(rows) = file.next(&mut reader)? {
+            *range = join(*range, ends_of(rows.column(0)).map_err(|error| file.broken(&error))?);
+        }
+    }
+    Ok(())
+}
+
+/// The ends of whole numbers and of times, in their unit, if statistics have them.
+pub(super) fn ends(statistics: &Statistics) -> Range {
+    match statistics {
+        Statistics::Int32(ends) => Some(((*ends.min_opt()?).into(), (*ends.max_opt()?).into())),
+        Statistics::Int64(ends) => Some((*ends.min_opt()?, *ends.max_opt()?)),
+        _ => None,
+    }
+}
+
+fn ends_of(numbers: &ArrayRef) -> Result<Range, arrow_schema::ArrowError> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    let numbers = cast_with_options(numbers, &DataType::Int64, &options)?;
+    Ok(numbers.as_primitive::<Int64Type>().iter().flatten().fold(None, |range, one| join(range, Some((one, one)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_behind_their_lengths() {
+        let mut texts = Texts::default();
+        let bytes = b"\x01\0\0\0a\0\0\0\0\x02\0\0\0\xc3\xa9";
+        add_listed(bytes, 3, &mut texts).unwrap();
+        assert_eq!(texts, ["a", "", "\u{e9}"].into_iter().map(Into::into).collect());
+        assert!(add_listed(bytes, 4, &mut texts).is_err());
+        assert!(add_listed(&bytes[..bytes.len() - 1], 3, &mut texts).is_err());
+        assert!(add_listed(b"\x01\0\0\0\xff", 1, &mut texts).is_err());
+    }
+
+    #[test]
+    fn ranges_join() {
+        assert_eq!(join(None, None), None);
+        assert_eq!(join(Some((1, 2)), None), Some((1, 2)));
+        assert_eq!(join(Some((1, 2)), Some((-3, 1))), Some((-3, 2)));
+    }
+}
