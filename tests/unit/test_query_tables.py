@@ -99,7 +99,6 @@ def test_more_values_than_a_table_numbers(
 ) -> None:
     """They stay texts, and answers the same."""
     monkeypatch.setattr("vpcflow.query.coded._VALUES", 3)
-    monkeypatch.setattr("vpcflow.query.coded._MANY", 3)
     engine = engine_sql.engine(store)
     query = Query.parse(
         {

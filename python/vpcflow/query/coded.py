@@ -7,40 +7,41 @@ of numbers. To group by fields that share a column is to mask its bits: by twent
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from vpcflow.errors import QueryError
+from vpcflow import _core
+from vpcflow.errors import DecodeError, QueryError
 from vpcflow.query.answer import comparable
 from vpcflow.query.engine_sql import StoreEngine, TableEngine
 from vpcflow.query.fields import has_several, kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.quoted import identifier, literal
+from vpcflow.query.rows import fetch, insert_stream
 from vpcflow.query.sql import Columns, any_of, compile_filter
+from vpcflow.query.store import paths_of
 
 if TYPE_CHECKING:
     import duckdb
 
     from vpcflow.query.model import Period
 
-__all__ = ["CodedColumns", "code", "group"]
+__all__ = ["CodedColumns", "codable", "code", "group"]
 
 #: A field with more values stays as it is.
-_VALUES = 65_535
-#: The same of addresses.
-_MANY = 250_000
-#: Up to so many values are looked for in a list, which DuckDB does for files' dictionaries and not for rows.
-_LISTED = 300
+_VALUES = 250_000
+#: So many files are read at once.
+_STREAMS = 2
 #: Bits of a shared column, whose numbers are above 0.
 _BITS = 63
 #: More ranges than these are a list of numbers.
 _RANGES = 3
 #: Types of numbers from 0 on, by what is too large for them.
 _SIZES = {1 << 16: "USMALLINT", 1 << 32: "UINTEGER"}
-_PORTS = ("source.port", "destination.port")
-#: Types of which a list of values is sorted as answers are.
-_CODED = {"keyword": "VARCHAR", "ip": "VARCHAR", "long": "BIGINT"}
+#: Of the others nobody asks so often.
+_KINDS = ("keyword", "ip", "long")
 _NUMBERS = itertools.count()
 
 
@@ -106,8 +107,6 @@ class CodedColumns(Columns):
     def compare(self, field: str, values: Sequence[Any]) -> str:
         if (found := self.codes.get(field)) is None:
             return super().compare(field, values)
-        from vpcflow.query.rows import fetch
-
         # Each value of the field is asked once, in the language in which each flow would be.
         condition = Columns([field]).compare(field, values)
         if condition not in self._holding:
@@ -141,54 +140,50 @@ class CodedColumns(Columns):
 
 
 def code(
-    store: StoreEngine,
-    fields: Iterable[str],
-    sums: Iterable[str],
-    period: Period,
-    bucket: int,
-    *,
-    grouped: bool = False,
+    store: StoreEngine, fields: Iterable[str], sums: Iterable[str], period: Period, bucket: int
 ) -> TableEngine | None:
-    """A table of a store's flows, or None if they are not such that one can be made.
+    """A table of a store's flows, or None if it was written to meanwhile, or has a file that can't be read.
 
     Args:
         store: that has them.
-        fields: none with several values.
-        sums: numbers that are added up.
+        fields: of `codable`.
+        sums: numbers that are added up, of `codable`.
         period: of the flows.
         bucket: seconds of a piece of time.
-        grouped: whether equal flows of a piece of time are one row.
-
-    Raises:
-        QueryError: the store can't be read.
     """
-    from vpcflow.query.rows import fetch
-
     connection, name = store.connection, f"coded{next(_NUMBERS)}"
-    there = Columns(store.flows(period).there)
-    wanted = [field for field in dict.fromkeys(fields) if kind(field) in _CODED and not has_several(field)]
-    coded = [field for field in wanted if field not in _PORTS]
-    sums, making = [field for field in sums if field in there], _Making(connection, name, there)
-    pieces = making.pieces(period, bucket)
-    for field, found in _values(store, coded, there, period).items():
-        making.add(field, found)
-    plain = [field for field in wanted if field in _PORTS or field in making.many]
-    columns = CodedColumns(connection, making.codes, plain, sums, pieces)
-    shared = making.shared()
-    values = {field: there.of(field) for field in plain}
-    values |= {port: f"CAST({there.of(port)} AS USMALLINT)" for port in plain if port in _PORTS}
-    made = shared | making.made | values | _small(store, sums, there, period)
-    chosen = store.chosen(made, {*wanted, *sums}, period)
-    table = TableEngine(connection, columns, name)
+    flows, paths = store.flows(period), paths_of(store.connection, period)
+    there = {field: column for field in (*fields, *sums) if (column := flows.column(field))}
+    texts = [field for field in there if kind(field) != "long"]
+    numbers = [field for field in there if kind(field) == "long"]
+    making = _Making(connection, name, period, bucket)
     try:
-        if grouped:
-            return _grouped(table, f"({chosen})", columns, "")
-        fetch(connection, f"CREATE TABLE {name} AS {chosen}")
-        lost = " OR ".join(f"{key} IS NULL" for key in shared)
-        ((unknown,),) = fetch(connection, f"SELECT count(*) FROM {name} WHERE {lost}")  # noqa: S608
-    except QueryError:
-        return None  # a value, or a larger number, was written after they were asked for
-    return None if unknown else table
+        values = _core.store_values(paths, [there[field] for field in texts], _VALUES)
+        for field, found in zip(texts, values, strict=True):
+            making.add(field, there[field], found)
+        ranges = _core.store_ranges(paths, [there[field] for field in numbers])
+        for field, ends in zip(numbers, ranges, strict=True):
+            making.plain.append((field, there[field], _size(ends)))
+        types = ", ".join(f"{identifier(column)} {of}" for column, of in making.types().items())
+        fetch(connection, f"CREATE TABLE {name} ({types})")
+        # DuckDB reads one stream at a time in each thread.
+        with ThreadPoolExecutor(_STREAMS) as pool:
+            list(pool.map(making.fill, [paths[at::_STREAMS] for at in range(_STREAMS)]))
+    except (QueryError, DecodeError):
+        return None
+    plain, added = {field for field, *_ in making.plain}.difference(sums), there.keys() & set(sums)
+    return TableEngine(connection, CodedColumns(connection, making.codes, plain, added, making.pieces), name)
+
+
+def codable(store: StoreEngine, fields: Iterable[str], period: Period) -> frozenset[str]:
+    """The fields that a table can have: those that are a column of the files, and those that no flow has."""
+    flows = store.flows(period)
+    return frozenset(
+        field
+        for field in fields
+        if field not in flows.there
+        or (kind(field) in _KINDS and not has_several(field) and flows.column(field))
+    )
 
 
 def group(
@@ -210,8 +205,6 @@ def group(
 
 
 def _grouped(table: TableEngine, source: str, columns: CodedColumns, where: str) -> TableEngine:
-    from vpcflow.query.rows import fetch
-
     name = f"grouped{next(_NUMBERS)}"
     keys = columns.grouped()
     flows = f"CAST(sum({table.weight}) AS BIGINT)" if table.weight else "count(*)"
@@ -226,136 +219,86 @@ def _grouped(table: TableEngine, source: str, columns: CodedColumns, where: str)
 
 
 class _Making:
-    """How a table is made of a store's columns.
+    """How a table is made of the columns of a store's files.
 
     Attributes:
         codes: of the fields that get numbers.
-        made: what each column is in SQL, by its name; those that fields share are not in it.
-        many: fields that have too many values.
+        pieces: of `CodedColumns`.
+        plain: fields that keep their values, the files' columns and types.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, there: Columns) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, name: str, period: Period, bucket: int) -> None:
+        self._connection, self._name = connection, name
+        self._start, self._end = (int(moment.timestamp() * 1000) for moment in period)
+        length = bucket * 1000
+        first = self._start // length * length
         self.codes: dict[str, _Code] = {}
-        self.made: dict[str, str] = {}
-        self.many: set[str] = set()
-        self._shared: list[tuple[int, list[str]]] = []
-        self._connection, self._name, self._there = connection, name, there
+        self.plain: list[tuple[str, str, str]] = []
+        self._own: list[tuple[str, str, list[str]]] = []
+        self._bits = ((self._end - first) // length).bit_length()
+        self._shared: list[list[tuple[str, list[str], int]]] = [[]]
+        self.pieces = ((1 << self._bits) - 1, first, length)
 
-    def shared(self) -> dict[str, str]:
-        """What the columns are that fields share."""
-        return {f"key{at}": " | ".join(parts) for at, (_, parts) in enumerate(self._shared)}
-
-    def pieces(self, period: Period, bucket: int) -> tuple[int, int, int]:
-        """The bits of the pieces of time, the begin of the first and their length, both in milliseconds."""
-        first, length = int(period.start.timestamp()) // bucket * bucket * 1000, bucket * 1000
-        number = f"CAST(({self._there.moment} - {first}) // {length} AS BIGINT)"
-        _, mask = self._share((int(period.end.timestamp()) * 1000 - first) // length + 1, lambda _: number)
-        return mask, first, length
-
-    def add(self, field: str, values: list[Any] | None) -> None:
-        """Args: values: of the field, those that there are; None for too many."""
-        if values is None or (kind(field) == "long" and len(values) > _LISTED):
-            self.many.add(field)
-            return
+    def add(self, field: str, column: str, values: list[str] | None) -> None:
+        """Args: field: it; column: of the files; values: those that there are, None for too many."""
+        if values is None:
+            self.plain.append((field, column, "VARCHAR"))
         if not values:
             return  # what a table has not is NULL
-        listed = [None, *sorted(values, key=lambda value: comparable(field, value))]
-        table = self._listed(field, listed)
-        left = self._there.of(field)
+        listed = sorted(values, key=lambda value: comparable(field, value))
+        table = f"{self._name}_{len(self.codes)}"
         if kind(field) == "ip":
-            size = next(size for limit, size in _SIZES.items() if len(listed) <= limit)
-            self.made[table] = f"CAST({self._numbered(left, table, listed)} AS {size})"
-            self.codes[field] = _Code(table, 0, listed, table)
-            return
+            self._own.append((table, column, listed))
+            place, mask = table, 0
+        else:
+            bits = len(listed).bit_length()
+            if self._bits + bits > _BITS:
+                self._shared.append([])
+                self._bits = 0
+            self._shared[-1].append((column, listed, self._bits))
+            place, mask = f"key{len(self._shared) - 1}", ((1 << bits) - 1) << self._bits
+            self._bits += bits
+        self.codes[field] = _Code(place, mask, [None, *listed], table)
+        texts = ", ".join(map(literal, listed))
+        fetch(
+            self._connection,
+            f"CREATE TABLE {table} AS SELECT unnest(range({len(listed) + 1})) AS code,"
+            f" unnest(CAST([NULL, {texts}] AS VARCHAR[])) AS {identifier(field)}",
+        )
 
-        def number(shift: int) -> str:
-            if len(listed) > _LISTED:
-                return f"(coalesce(CAST({self._numbered(left, table, listed)} AS BIGINT), 0) << {shift})"
-            # Functions of one column, and no casts: DuckDB asks them for a dictionary's values alone.
-            shifted = f"CAST({[at << shift for at in range(len(listed))]} AS BIGINT[])"
-            return f"list_extract({shifted}, list_position({_list(field, listed)}, {left}))"
+    def types(self) -> dict[str, str]:
+        """DuckDB's types of the columns, in their order."""
+        return (
+            {f"key{at}": "BIGINT" for at in range(len(self._shared))}
+            | {
+                column: "USMALLINT" if len(values) < 1 << 16 else "UINTEGER"
+                for column, _, values in self._own
+            }
+            | {field: of for field, _, of in self.plain}
+        )
 
-        column, mask = self._share(len(listed), number)
-        self.codes[field] = _Code(column, mask, listed, table)
+    def fill(self, paths: Sequence[str]) -> None:
+        """Puts the flows of some files into the table.
 
-    def _share(self, numbers: int, made: Callable[[int], str]) -> tuple[str, int]:
-        """Finds room for the numbers below one; `made` has them from a bit on."""
-        bits = (numbers - 1).bit_length()
-        if not self._shared or self._shared[-1][0] + bits > _BITS:
-            self._shared.append((0, []))
-        shift, parts = self._shared[-1]
-        self._shared[-1] = (shift + bits, [*parts, made(shift)])
-        return f"key{len(self._shared) - 1}", ((1 << bits) - 1) << shift
-
-    def _listed(self, field: str, listed: list[Any]) -> str:
-        from vpcflow.query.rows import fetch
-
-        name = f"{self._name}_{len(self.codes)}"
-        numbers = f"unnest(range({len(listed)})) AS code"
-        values = f"unnest({_list(field, listed)}) AS {identifier(field)}"
-        fetch(self._connection, f"CREATE TABLE {name} AS SELECT {numbers}, {values}")
-        return name
-
-    def _numbered(self, left: str, table: str, listed: list[Any]) -> str:
-        from vpcflow.query.rows import fetch
-
-        fetch(self._connection, f"CREATE TYPE {table}_enum AS ENUM ({', '.join(map(literal, listed[1:]))})")
-        return f"enum_code(CAST({left} AS {table}_enum)) + 1"
-
-
-def _list(field: str, listed: Sequence[Any]) -> str:
-    texts = ", ".join("NULL" if value is None else literal(value) for value in listed)
-    return f"CAST([{texts}] AS {_CODED[kind(field)]}[])"
-
-
-def _values(
-    store: StoreEngine, fields: Sequence[str], there: Columns, period: Period
-) -> dict[str, list[Any] | None]:
-    """The values of each field, None for one that has too many."""
-    from vpcflow.query.rows import fetch
-
-    found: dict[str, list[Any] | None] = {}
-    few = [field for field in fields if kind(field) != "ip"]
-    names = [f"f{at}" for at in range(len(few))]
-    chosen = store.chosen(
-        {name: there.of(field) for name, field in zip(names, few, strict=True)}, few, period
-    )
-    sets = ", ".join(f"({name})" for name in names)
-    several: list[set[Any]] = [set() for _ in few]
-    statement = f"SELECT {', '.join(names)} FROM ({chosen}) GROUP BY GROUPING SETS ({sets})"  # noqa: S608
-    for row in fetch(store.connection, statement) if few else []:
-        for values, value in zip(several, row, strict=True):
-            values.add(value)
-    for field, values in zip(few, several, strict=True):
-        values.discard(None)
-        found[field] = list(values) if len(values) <= _VALUES else None
-    for field in fields:
-        if field not in found:
-            chosen = store.chosen({"one": there.of(field)}, [field], period)
-            one = f"SELECT DISTINCT one FROM ({chosen}) WHERE one IS NOT NULL LIMIT {_MANY + 1}"  # noqa: S608
-            addresses = [address for (address,) in fetch(store.connection, one)]
-            found[field] = addresses if len(addresses) <= _MANY else None
-    return found
+        Raises:
+            QueryError: a file can't be read, or has other values than were given.
+        """
+        codes = _core.StoreCodes(
+            paths,
+            start=self._start,
+            end=self._end,
+            piece=self.pieces[1:],
+            shared=self._shared,
+            own=self._own,
+            plain=self.plain,
+        )
+        insert_stream(self._connection, self._name, codes)
 
 
-def _small(store: StoreEngine, fields: Sequence[str], there: Columns, period: Period) -> dict[str, str]:
-    """Numbers of no more bytes than the largest takes."""
-    from vpcflow.query.rows import fetch
-
-    made = {field: there.of(field) for field in fields}
-    if not fields:
-        return made
-    ends = ", ".join(f"min({name}), max({name})" for name in map(identifier, fields))
-    ((*found,),) = fetch(
-        store.connection,
-        f"SELECT {ends} FROM ({store.chosen(made, fields, period)})",  # noqa: S608 - names only
-    )
-    for field, low, high in zip(fields, found[::2], found[1::2], strict=True):
-        for limit, size in _SIZES.items():
-            if high is not None and low >= 0 and high < limit:
-                made[field] = f"CAST({made[field]} AS {size})"
-                break
-    return made
+def _size(ends: tuple[int, int] | None) -> str:
+    """The smallest type that has all numbers from one to another."""
+    low, high = ends or (0, 0)
+    return next((of for limit, of in _SIZES.items() if low >= 0 and high < limit), "BIGINT")
 
 
 def _among(code: _Code, numbers: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.coded import code, group
+from vpcflow.query.coded import codable, code, group
 from vpcflow.query.engine_sql import StoreEngine, TableEngine
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
@@ -20,7 +20,7 @@ from vpcflow.query.sql import Columns
 __all__ = ["Condensed", "Need", "condense", "copied", "read_ahead"]
 
 #: What DuckDB takes for all tables.
-_MEMORY = "850MB"
+_MEMORY = "780MB"
 #: A table with so many rows is asked as it is.
 _FEW = 20_000
 
@@ -115,9 +115,15 @@ def read_ahead(engine: Engine, need: Need, *, grouped: bool = False) -> Engine:
         engine.connection.execute(f"SET memory_limit = '{_MEMORY}'")
         engine.connection.execute("SET preserve_insertion_order = false")
         engine = Condensed(engine)
-    if not isinstance(engine, Condensed) or need.period is None or need.bucket is None:
+    period, bucket = need.period, need.bucket
+    if not isinstance(engine, Condensed) or period is None or bucket is None:
         return engine
-    table = code(engine.store, need.fields, need.sums, need.period, need.bucket, grouped=grouped)
+    fields, sums = (codable(engine.store, names, period) for names in (need.fields, need.sums))
+    need = replace(need, fields=fields, sums=sums)
+    table = code(engine.store, fields, sums, period, bucket)
+    if table is not None and grouped:
+        flows, table = table, group(table, need.filter, fields, sums, time=True)
+        flows.drop()
     return engine if table is None else engine.and_table(need, table)
 
 

@@ -105,6 +105,12 @@ class TableEngine:
         """What DuckDB is asked."""
         return compile_step(step, self.columns, self.table, self.weight)
 
+    def drop(self) -> None:
+        """Gives the table's memory back."""
+        from vpcflow.query.rows import fetch
+
+        fetch(self.connection, f"DROP TABLE {self.table}")
+
     def rows(self) -> int:
         """How many rows the table has."""
         from vpcflow.query.rows import fetch

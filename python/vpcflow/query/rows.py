@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["QueryError", "Rows", "copy_parquet", "fetch", "run", "write_parquet"]
+__all__ = ["QueryError", "Rows", "copy_parquet", "fetch", "insert_stream", "run", "write_parquet"]
 
 _FETCH = 10_000
 
@@ -67,6 +67,24 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ..
 
     try:
         return beside_writers(connection, lambda: connection.cursor().execute(sql).fetchall())
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+
+
+def insert_stream(connection: duckdb.DuckDBPyConnection, table: str, stream: object) -> None:
+    """Puts the rows of an Arrow stream into a table. Threads can do so at once.
+
+    Raises:
+        QueryError: the stream fails, or has other columns.
+    """
+    import duckdb
+
+    cursor = connection.cursor()
+    try:
+        cursor.register("stream", stream)
+        cursor.execute(f"INSERT INTO {table} SELECT * FROM stream")  # noqa: S608 - a name
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except duckdb.Error as error:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from vpcflow.query.model import Period
 
-__all__ = ["Selection", "beside_writers", "connect", "files_of", "open_store", "selection"]
+__all__ = ["Selection", "beside_writers", "connect", "files_of", "open_store", "paths_of", "selection"]
 
 T = TypeVar("T")
 
@@ -47,6 +47,9 @@ END
 """
 
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+#: Files of a day; those of a name with a dot are being written.
+_PARTS = "[!.]*.parquet"
 
 # What a column is that no file has, by its Elasticsearch type; the others are text.
 _TYPES = {"date": "TIMESTAMP WITH TIME ZONE", "double": "DOUBLE", "long": "BIGINT"}
@@ -134,6 +137,12 @@ def files_of(connection: duckdb.DuckDBPyConnection, period: Period | None = None
     return f"read_parquet([{patterns}], union_by_name = true, hive_partitioning = true)"
 
 
+def paths_of(connection: duckdb.DuckDBPyConnection, period: Period) -> list[str]:
+    """The same files, one by one."""
+    root = _root(connection)
+    return [str(path) for day in _days(root, period) for path in sorted((root / day).glob(_PARTS))]
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The flows of some files.
@@ -149,6 +158,11 @@ class Selection:
     columns: dict[str, str]
     stored: dict[str, str]
     there: frozenset[str]
+
+    def column(self, name: str) -> str | None:
+        """The column of the files that one is; None if it is made of others, or there is none."""
+        stored = {sql: column for column, sql in self.stored.items() if sql == identifier(column)}
+        return stored.get(self.columns.get(name, ""))
 
     def select(self, names: Container[str] | None = None) -> str:
         """The columns of these names, as far as there are such, or all. Each costs, be it used or not."""
@@ -212,15 +226,19 @@ def _patterns(root: Path, period: Period | None) -> list[str]:
     """What the files are called. DuckDB opens each for its columns, before it knows which days are wanted."""
     every = _escape_glob(str(root))
     if period is None:
-        return [f"{every}/date=*/[!.]*.parquet"]
+        return [f"{every}/date=*/{_PARTS}"]
+    return [f"{every}/{day}/{_PARTS}" for day in _days(root, period)]
+
+
+def _days(root: Path, period: Period) -> list[str]:
+    """The folders of the days of a period."""
     first, last = (
         f"date={moment.astimezone(UTC).date()}"
         for moment in (period.start, period.end - timedelta(microseconds=1))
     )
-    days = sorted(day.name for day in root.glob("date=*") if next(day.glob("[!.]*.parquet"), None))
+    days = sorted(day.name for day in root.glob("date=*") if next(day.glob(_PARTS), None))
     # Of a period without a file something has to be there still, for its columns.
-    chosen = [day for day in days if first <= day <= last] or days[-1:]
-    return [f"{every}/{day}/[!.]*.parquet" for day in chosen]
+    return [day for day in days if first <= day <= last] or days[-1:]
 
 
 def _select(files: str, stored: list[str]) -> Selection:

@@ -213,6 +213,9 @@ def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engi
         sums = _sums(queries)
         return Need(Filter(), (fields - sums) | dimensions, sums, period, bucket)
 
+    before = [query for panel, query in asked if panel.compare and query in few]
+    if span.before and before:
+        engine = read_ahead(engine, need(before, span.before), grouped=True)
     engine = read_ahead(engine, need([*few, *many], span.period))
     engine = condense(engine, need(few, span.period))
     hosts = [query for query in many if not query.bucket and not any(map(_is_port, query.fields()))]
@@ -222,9 +225,6 @@ def _read_ahead(engine: Engine, boards: Iterable[Dashboard], span: Span) -> Engi
         alike = [replace(query, filter=Filter()) for query in many if query.filter == condition]
         if len(alike) > 1:
             engine = condense(engine, replace(need(alike, span.period), filter=condition))
-    before = [query for panel, query in asked if panel.compare and query in few]
-    if span.before and before:
-        engine = read_ahead(engine, need(before, span.before), grouped=True)
     return engine
 
 
