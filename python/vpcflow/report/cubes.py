@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from vpcflow.query.answer import Engine, Step
@@ -158,31 +159,33 @@ def _step(made: Numbers, span: Span, by: tuple[str, ...]) -> Step:
 def _cells(
     made: Numbers, step: Step, rows: Sequence[tuple[Any, ...]], by: tuple[str, ...], chosen: Sequence[Values]
 ) -> Cube:
+    names = [*(["time"] if step.bucket else []), *step.fields]
+    found = dict(zip(names, zip(*rows, strict=True), strict=False)) if rows else dict.fromkeys(names, ())
     groups = {key: at for at, key in enumerate(made.keys)}
-    places = {one.name: {value: at for at, value in enumerate(one.values)} for one in chosen}
-    first = int(step.period.start.timestamp()) // step.bucket if step.period and step.bucket else 0
+    keys = (
+        zip(*(found[field] for field in made.fields), strict=True) if made.fields else repeat((), len(rows))
+    )
+    columns = [[groups.get(key, -1) for key in keys]]
+    for name in by:
+        if name == "time" and step.bucket and step.period:
+            first = int(step.period.start.timestamp()) // step.bucket
+            columns.append([int(time.timestamp()) // step.bucket - first for time in found["time"]])
+        else:
+            listed = next(one.values for one in chosen if one.name == name)
+            places = {value: at for at, value in enumerate(listed)}
+            columns.append([places.get(value, -1) for value in found[DIMENSIONS[name]]])
     cells: dict[tuple[int, ...], list[int | float]] = {}
-    for row in rows:
-        time, *others = row if step.bucket else (None, *row)
-        found = dict(zip(step.fields, others, strict=False))
-        group = groups.get(tuple(found[field] for field in made.fields))
-        if group is None:
+    for cell, row in zip(zip(*columns, strict=True), rows, strict=True):
+        if cell[0] < 0:
             continue
-        cell = [group]
-        for name in by:
-            if name == "time":
-                cell.append(int(time.timestamp()) // (step.bucket or 1) - first)
-            else:
-                cell.append(places[name].get(found[DIMENSIONS[name]], -1))
-        summed = _summed(others[len(step.fields) :], step.metrics)
-        before = cells.setdefault(tuple(cell), [0] * len(summed))
-        for at, number in enumerate(summed):
-            before[at] += number
+        summed = _summed(row[len(names) :], step.metrics)
+        if (before := cells.setdefault(cell, summed)) is not summed:
+            cells[cell] = [one + other for one, other in zip(before, summed, strict=True)]
     # Neighbours that are alike pack well.
     ordered = sorted(cells.items())
     wide = 1 + len(by) + len(step.metrics)
-    columns = zip(*((*cell, *sums) for cell, sums in ordered), strict=True)
-    return Cube(by, [list(column) for column in columns] or [[] for _ in range(wide)])
+    packed = zip(*((*cell, *sums) for cell, sums in ordered), strict=True)
+    return Cube(by, [list(column) for column in packed] or [[] for _ in range(wide)])
 
 
 def _summed(found: Sequence[Any], metrics: Sequence[Metric]) -> list[int | float]:
