@@ -16,6 +16,7 @@ import vpcflow
 from unit.alerting import ATTACKER, HOST, OTHER, ago, record, rules
 from unit.flowlogs import HEADER, SKIPDATA, command, environment, write
 from unit.flowlogs import vpcflow as run
+from vpcflow.alerts.backtest import backtest
 from vpcflow.alerts.evaluate import evaluate, lacking
 from vpcflow.alerts.rules import load_all
 from vpcflow.elastic.template import data_stream
@@ -84,14 +85,35 @@ def test_both_lack_the_same_fields(both) -> None:
         assert missing == {"destination.geo.country_name", "aws.vpcflow.tgw_attachment_id"}
 
 
-def test_the_backtest_says_the_same_over_both(elasticsearch_url, both, namespace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_owner", [False, True])
+def test_the_backtest_says_the_same_over_both(
+    elasticsearch_url, both, namespace, tmp_path: Path, by_owner: bool
+) -> None:
+    (tmp_path / "vpcflow.toml").write_text(
+        '[[owners]]\nname = "shop"\nmatch = { interfaces = ["eni-shop"] }\n'
+    )
     days = []
     for where in (("flows",), (elasticsearch_url, "--namespace", namespace)):
+        told = ("--config", "vpcflow.toml") if by_owner else ()
         period = ("--since", "2026-11-22", "--until", "2026-11-25")
-        done = run("alerts", "backtest", "--from", *where, *period, "--format", "json", cwd=tmp_path)
+        done = run("alerts", "backtest", "--from", *where, *told, *period, "--format", "json", cwd=tmp_path)
         days.append(json.loads(done.stdout))
     assert days[0] == days[1]
     assert len({day["rule"] for day in days[0]}) >= 9
+    assert {day.get("owner") for day in days[0]} == ({None, LAB.name, SHOP.name} if by_owner else {None})
+
+
+def test_the_backtest_by_owner_fires_where_a_run_does(both) -> None:
+    """Of rules with a threshold, over the same whole pieces of time."""
+    period = Period(TEN - timedelta(hours=6), TEN + timedelta(hours=2))
+    rules_of_thresholds = [rule for rule in RULES if rule.change is None]
+    for flows in both:
+        with flows() as engine:
+            for rule, found in backtest(rules_of_thresholds, engine, period, by_owner=True):
+                told = evaluate(rule, engine, period.end, period.start, by_owner=True)
+                assert {owner: sorted(rows, key=str) for owner, rows in found.items()} == {
+                    owner: sorted(rows, key=str) for owner, rows in told.items() if rows
+                }, rule.title
 
 
 def test_a_namespace_that_is_not_there(elasticsearch_url, tmp_path: Path) -> None:
