@@ -116,12 +116,6 @@ def test_the_backtest_by_owner_fires_where_a_run_does(both) -> None:
                 }, rule.title
 
 
-def test_a_namespace_that_is_not_there(elasticsearch_url, tmp_path: Path) -> None:
-    where = ("--from", elasticsearch_url, "--namespace", "nobody_wrote_here")
-    done = run("alerts", "run", *where, cwd=tmp_path, code=1)
-    assert b"no such index [logs-aws.vpcflow-nobody_wrote_here]" in done.stderr
-
-
 def test_flows_without_owners_where_owners_are_asked_for(
     elasticsearch_url, es, namespace: str, tmp_path: Path
 ) -> None:
@@ -141,6 +135,8 @@ def test_an_elasticsearch_that_is_away_is_waited_for(own_elasticsearch, tmp_path
     empty = run("alerts", "run", "--from", server.url, cwd=tmp_path)
     assert b"there is no flow of the last day" in empty.stderr
     assert (tmp_path / "vpcflow-alerts.db").is_file()
+    none = run("query", "actions", "--from", server.url, "--namespace", "prod", cwd=tmp_path, code=2)
+    assert b"there is no data stream logs-aws.vpcflow-prod; there is none yet; to fill it: " in none.stderr
     log = write(tmp_path / "a.log", HEADER, *[record(ago(minutes=2))] * 12)
     vpcflow.index(log, to=server.url)
     own = rules(tmp_path / "own")
