@@ -135,8 +135,6 @@ def test_an_elasticsearch_that_is_away_is_waited_for(own_elasticsearch, tmp_path
     empty = run("alerts", "run", "--from", server.url, cwd=tmp_path)
     assert b"there is no flow of the last day" in empty.stderr
     assert (tmp_path / "vpcflow-alerts.db").is_file()
-    none = run("query", "actions", "--from", server.url, "--namespace", "prod", cwd=tmp_path, code=2)
-    assert b"there is no data stream logs-aws.vpcflow-prod; there is none yet; to fill it: " in none.stderr
     log = write(tmp_path / "a.log", HEADER, *[record(ago(minutes=2))] * 12)
     vpcflow.index(log, to=server.url)
     own = rules(tmp_path / "own")

@@ -65,6 +65,21 @@ def test_a_namespace_that_is_not_there(
     assert told == f"vpcflow index SOURCE --to {elasticsearch_url} --namespace nobody_wrote_here"
 
 
+def test_an_elasticsearch_with_nothing_in_it(own_elasticsearch, tmp_path: Path) -> None:
+    url = own_elasticsearch().url
+    said = {
+        ("query", "actions"): (0, "There are no flows of that time"),
+        ("report",): (2, f"there are no flows; bring some with: vpcflow index SOURCE --to {url}"),
+        ("diagnose",): (0, "no record has addresses: nothing is indexed yet, "),
+        ("alerts", "run"): (0, "there is no flow of the last day"),
+        ("alerts", "backtest"): (0, "There are no flows from "),
+        ("query", "actions", "--namespace", "prod"): (2, "; there is none yet; to fill it: "),
+    }
+    for asked, (code, why) in said.items():
+        done = run(*asked, "--from", url, cwd=tmp_path, code=code)
+        assert why in (done.stdout + done.stderr).decode(), asked
+
+
 def test_a_store_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(vpcflow.ConfigError, match="no store is there"), open_flows(tmp_path / "none"):
         pass

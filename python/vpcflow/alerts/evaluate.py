@@ -22,6 +22,7 @@ __all__ = [
     "history",
     "lacking",
     "looks_back",
+    "newest",
     "of_owners",
     "piece_of",
     "row_of",
@@ -184,6 +185,12 @@ def lacking(engine: Engine, names: Sequence[str], period: Period | None = None) 
     if not rows or not rows[0][0]:
         return None
     return {name for name, share in zip(names, rows[0][1:], strict=True) if not share}
+
+
+def newest(engine: Engine) -> datetime | None:
+    """When the last flow ended; None when there is none."""
+    rows = engine(Step(Filter(), None, (), None, (Metric("last", "last"),)))
+    return rows[0][0] if rows else None
 
 
 def fields(rule: Rule) -> list[str]:
