@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ from vpcflow.sinks import without_userinfo
 __all__ = ["query"]
 
 _FORMATS = ["table", "csv", "json", "ndjson", "parquet"]
+_ENDINGS = {form: form for form in _FORMATS[1:]} | {"jsonl": "ndjson", "txt": "table"}
 
 # No statement of SQL that asks for something is a single word; the name of a question is.
 _NAME = re.compile(r"[A-Za-z][\w-]*")
@@ -40,7 +40,8 @@ _OF_NAMES = {
     "--format",
     "form",
     type=click.Choice(_FORMATS),
-    help="How the rows are written.  [default: by the suffix of -o, else table]",
+    help="How the rows are written. [default: by the ending of -o: .csv, .json, .ndjson or .jsonl, .parquet, "
+    ".txt; else table]",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
 def query(asked: str | None, target: str, form: str | None, output: str | None, **more: Any) -> None:
@@ -68,9 +69,10 @@ def query(asked: str | None, target: str, form: str | None, output: str | None, 
     Exit codes: 0 done; 1 it can't be answered: wrong SQL, a server that doesn't answer; 2 wrong usage, no
     store, or the flows lack what the question is about.
     """  # noqa: D301 - click's mark for lines that stay as they are
+    from vpcflow.cli.output import form_of
     from vpcflow.cli.query_named import answer_named, list_names
 
-    form = form or _by_suffix(output)
+    form = form or form_of(output, _ENDINGS, "table")
     if more.pop("listing"):
         list_names(form, output)
     elif asked is None:
@@ -108,11 +110,6 @@ def _answer_sql(sql: str, store: str, form: str, output: str | None) -> None:
         rows = run(connection, sql)
         with open_output(output) as file:
             write_rows(rows, form, file)
-
-
-def _by_suffix(output: str | None) -> str:
-    suffix = Path(output or "").suffix.lower().removeprefix(".")
-    return {"jsonl": "ndjson"}.get(suffix, suffix if suffix in _FORMATS else "table")
 
 
 def _parquet(sql: str, store: str, output: str | None) -> None:

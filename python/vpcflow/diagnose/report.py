@@ -139,8 +139,8 @@ def _nothing(engine: Engine) -> str:
     there = extent(engine)
     if there is None:
         return (
-            "no record has addresses: nothing is indexed yet, interfaces had no traffic, or AWS skipped what they"
-            " had"
+            "no record has addresses: nothing is indexed yet, interfaces had no traffic, or AWS skipped what "
+            "they had"
         )
     return (
         f"no flows in this time; those there are go from {moment(there.start)} to {moment(there.end)} UTC:"
