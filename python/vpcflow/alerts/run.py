@@ -31,7 +31,8 @@ _FIRST, _MOST = timedelta(hours=1), timedelta(days=1)
 _GIVE_UP = 3
 _TOP = 5
 _MISSED = (
-    "messages wait for it: give the --config and --rules of the run before, or another --state to forget them"
+    "messages wait for it: give the --config and --rules of the run before, or drop or move them with "
+    "vpcflow alerts waiting"
 )
 
 
