@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import vpcflow
-from unit.alerting import ATTACKER, HOST, OTHER, ago, record, rules
+from unit.alerting import ATTACKER, HOST, OTHER, ago, owner, record, rules
 from unit.flowlogs import HEADER, SKIPDATA, command, environment, write
 from unit.flowlogs import vpcflow as run
 from vpcflow.alerts.backtest import backtest
@@ -25,6 +24,7 @@ from vpcflow.kibana.assets import folder
 from vpcflow.owners import Match, Owner
 from vpcflow.query.flows import open_flows
 from vpcflow.query.model import Period
+from waiting import wait_for
 
 RULES = load_all(folder() / "rules")
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -89,9 +89,7 @@ def test_both_lack_the_same_fields(both) -> None:
 def test_the_backtest_says_the_same_over_both(
     elasticsearch_url, both, namespace, tmp_path: Path, by_owner: bool
 ) -> None:
-    (tmp_path / "vpcflow.toml").write_text(
-        '[[owners]]\nname = "shop"\nmatch = { interfaces = ["eni-shop"] }\n'
-    )
+    (tmp_path / "vpcflow.toml").write_text(owner("shop", 'interfaces = ["eni-shop"]'))
     days = []
     for where in (("flows",), (elasticsearch_url, "--namespace", namespace)):
         told = ("--config", "vpcflow.toml") if by_owner else ()
@@ -123,7 +121,7 @@ def test_flows_without_owners_where_owners_are_asked_for(
     log = write(tmp_path / "a.log", HEADER, SKIPDATA, *[record(ago(minutes=2))] * 12)
     vpcflow.index(log, to=elasticsearch_url, namespace=namespace)
     es.indices.refresh(index=data_stream(namespace))
-    (tmp_path / "vpcflow.toml").write_text('[[owners]]\nname = "lab"\nmatch = { interfaces = ["eni-lab"] }\n')
+    (tmp_path / "vpcflow.toml").write_text(owner("lab", 'interfaces = ["eni-lab"]'))
     where = ("--from", elasticsearch_url, "--namespace", namespace, "--rules", rules(tmp_path / "own"))
     done = run("alerts", "run", *where, "--config", "vpcflow.toml", cwd=tmp_path)
     assert "SSH refused: 1" in done.stdout.decode()
@@ -149,18 +147,11 @@ def test_an_elasticsearch_that_is_away_is_waited_for(own_elasticsearch, tmp_path
             env=environment(),
         )
         try:
-            _wait_for(lambda: "tried again in the next round" in errors.read_text())
+            wait_for(lambda: "tried again in the next round" in errors.read_text(), 90)
             server.resume()
-            _wait_for(lambda: "SSH refused: 1" in told.read_text())
+            wait_for(lambda: "SSH refused: 1" in told.read_text(), 90)
             service.send_signal(signal.SIGTERM)
             assert service.wait(60) == 0
         finally:
             service.kill()
     assert "Traceback" not in errors.read_text()
-
-
-def _wait_for(what, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.alerting import ATTACKER, OTHER, fill, record, rules
+from unit.alerting import ATTACKER, OTHER, fill, owner, record, rules
 from unit.flowlogs import errors, vpcflow
 from vpcflow.enrich.owners import OwnersByInterface
 from vpcflow.owners import Match, Owner
@@ -80,7 +80,7 @@ def owned(tmp_path: Path) -> Path:
     """An address at the interfaces of two owners and of nobody: six times at each, which is enough nowhere alone but
     at the lab's in the next hour, and again there on Tuesday."""
     lab, shop = (Owner(name=name, match=Match(interfaces=(f"eni-{name}",))) for name in ("lab", "shop"))
-    (tmp_path / "vpcflow.toml").write_text('[[owners]]\nname = "lab"\nmatch = { interfaces = ["eni-lab"] }\n')
+    (tmp_path / "vpcflow.toml").write_text(owner("lab", 'interfaces = ["eni-lab"]'))
     lines = [record(at(0, 1), interface=f"eni-{name}") for name in ("lab", "shop", "x") for _ in range(6)]
     lines += [record(at(day, 3), interface="eni-lab") for day in (0, 1) for _ in range(10)]
     lines += [record(at(1, 3), interface="eni-x") for _ in range(11)]
@@ -125,10 +125,10 @@ def test_an_interface_of_an_owner_that_falls_silent(tmp_path: Path) -> None:
     """A change is counted by owner, too: the same interface goes over to another owner, for whom it is well."""
     store = tmp_path / "flows"
     for name, hours in (("lab", range(12)), ("shop", range(12, 7 * 24))):
-        owner = Owner(name=name, match=Match(interfaces=("eni-1",)))
+        whose = Owner(name=name, match=Match(interfaces=("eni-1",)))
         lines = [record(at(0, hour), action="ACCEPT", interface="eni-1") for hour in hours]
-        fill(store, *lines, name=name, enrich=[OwnersByInterface((owner,))])
-    (tmp_path / "vpcflow.toml").write_text('[[owners]]\nname = "lab"\nmatch = { interfaces = ["eni-1"] }\n')
+        fill(store, *lines, name=name, enrich=[OwnersByInterface((whose,))])
+    (tmp_path / "vpcflow.toml").write_text(owner("lab", 'interfaces = ["eni-1"]'))
     run = ("alerts", "backtest", "--from", store, "--rule", "silent-interface", *WEEK)
     assert json.loads(vpcflow(*run, cwd=tmp_path).stdout) == []
     days = json.loads(vpcflow(*run, "--config", "vpcflow.toml", cwd=tmp_path).stdout)

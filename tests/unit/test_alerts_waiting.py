@@ -6,18 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from unit.alerting import ago, fill, record, rules
+from unit.alerting import ago, fill, mail, record, rules
 from unit.flowlogs import errors, vpcflow
 from vpcflow.alerts.state import State
 
-#: Nobody listens on port 9 of this machine.
-MAIL = """[alerts.channels.mail]
-type = "email"
-from = "a@example.com"
-host = "127.0.0.1"
-port = 9
-to = ["net@example.com", "soc@example.com"]
-"""
 HERE = '[alerts.channels.here]\ntype = "stdout"\n'
 RUN = ("alerts", "run", "--from", "flows", "--rules", "own", "--config", "vpcflow.toml")
 WAITING = ("alerts", "waiting", "--from", "flows", "--rules", "own")
@@ -30,7 +22,8 @@ def folder(tmp_path: Path) -> Path:
     """Mails of two rules to two recipients wait, and their channel has gone from the configuration."""
     rules(tmp_path / "own")
     fill(tmp_path / "flows", *[record(ago(minutes=2))] * 12)
-    (tmp_path / "vpcflow.toml").write_text(MAIL)
+    # Nobody listens on port 9 of this machine.
+    (tmp_path / "vpcflow.toml").write_text(mail(9, to=("net@example.com", "soc@example.com")))
     vpcflow(*RUN, cwd=tmp_path, code=1)
     (tmp_path / "vpcflow.toml").write_text(HERE)
     return tmp_path
