@@ -48,6 +48,8 @@ def test_an_empty_store_is_said(tmp_path: Path) -> None:
     assert errors(done) == [
         "Error: flows: nothing is in this store yet; fill it with: vpcflow index SOURCE --to flows"
     ]
+    vpcflow("alerts", "run", "--from", "elsewhere", cwd=tmp_path, code=2)
+    assert [path.name for path in tmp_path.iterdir()] == ["flows"], "no file is left behind"
 
 
 def test_a_store_to_which_nothing_comes_any_more_is_said(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def alerts() -> None:
     vpcflow alerts list                                what is watched for
     vpcflow alerts check my-rules/*.yml                whether rules are right
     vpcflow alerts backtest --last 30d                 how often each would have fired
+    vpcflow alerts run                                 once, told on standard output
     vpcflow alerts run --config vpcflow.toml --every 1m
     vpcflow alerts waiting                             which messages could not be told yet
     """  # noqa: D301 - click's mark for lines that stay as they are

@@ -88,11 +88,14 @@ def run(
     owners = load_owners(config) if config else ()
     tell = channels(None if dry_run else config, flows=target)
     state_file = state_path(target, state_file)
-    if dry_run and not state_file.exists():
-        state_file = Path(":memory:")
     say = _Warnings()
-
     flows = partial(open_flows, target, namespace=namespace, ca=ca)
+    fresh = not state_file.exists()
+    if fresh and dry_run:
+        state_file = Path(":memory:")
+    elif fresh and every is None:
+        with flows():
+            pass  # where there are none, no file is left behind
 
     with State(state_file, _name(target, namespace)) as state:
         if every is None:
