@@ -31,7 +31,7 @@ _OF_NAMES = {
 
 
 @click.command(short_help="Ask flows by the names of questions, or a store in SQL.")
-@click.argument("asked", metavar="NAME|SQL", required=False)
+@click.argument("words", metavar="NAME|SQL", nargs=-1)
 @click.option("--list", "listing", is_flag=True, help="List the questions that have names.")
 @time_options("1d")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="As many rows at most.")
@@ -44,7 +44,7 @@ _OF_NAMES = {
     ".txt; else table]",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
-def query(asked: str | None, target: str, form: str | None, output: str | None, **more: Any) -> None:
+def query(words: tuple[str, ...], target: str, form: str | None, output: str | None, **more: Any) -> None:
     """Ask a Parquet store or an Elasticsearch by the NAME of a question, or a store in SQL (DuckDB's).
 
     --list has the names. A question is asked of the flows of the last day, or of --last, or of --since and
@@ -73,10 +73,13 @@ def query(asked: str | None, target: str, form: str | None, output: str | None, 
     from vpcflow.cli.query_named import answer_named, list_names
 
     form = form or form_of(output, _ENDINGS, "table")
+    asked = words[0] if words else ""
     if more.pop("listing"):
         list_names(form, output)
-    elif asked is None:
+    elif not words:
         raise click.UsageError("Missing argument 'NAME|SQL'; vpcflow query --list has the names.")
+    elif len(words) > 1:
+        raise click.UsageError("a NAME is one word, such as top-talkers, and SQL stands in quotes")
     elif _NAME.fullmatch(asked):
         answer_named(asked, target, form, output, **more)
     else:
