@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from vpcflow.alerts.notice import Notice, Row
+from vpcflow.alerts.notify import Channel
 from vpcflow.alerts.rules import load_all
 from vpcflow.kibana.assets import folder
 from vpcflow.owners import Match, Owner
@@ -31,6 +32,12 @@ SCAN = Notice(
         (BEGIN - timedelta(minutes=30 - n), float(n % 7 * (150 if n == 27 else 4))) for n in range(30)
     ),
 )
+
+
+def tell(channel: Channel, notice: Notice = SCAN) -> None:
+    """Tells everybody of it, as the running part does."""
+    for recipient in channel.recipients(notice):
+        channel.send(notice, recipient)
 
 
 def notice(**changes) -> Notice:

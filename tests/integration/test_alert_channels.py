@@ -13,7 +13,7 @@ import uuid
 import pytest
 import trustme
 
-from notices import SCAN, notice
+from notices import SCAN, notice, tell
 from vpcflow.alerts.notice import Row
 from vpcflow.alerts.notify import channels
 from vpcflow.errors import ConfigError, SinkError
@@ -82,11 +82,6 @@ def channel(tmp_path):
         return made
 
     return make
-
-
-def tell(channel, notice=SCAN):
-    for recipient in channel.recipients(notice):
-        channel.send(notice, recipient)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import trustme
 from PIL import Image
 
 from mail_server import MailServer
-from notices import JANE, SCAN, notice
+from notices import JANE, SCAN, notice, tell
 from vpcflow.alerts.notice import Row
 from vpcflow.alerts.notify import channels
 from vpcflow.errors import ConfigError, SinkError
@@ -54,12 +54,6 @@ def channel(tmp_path):
         return made
 
     return make
-
-
-def tell(channel, notice=SCAN):
-    """Tells everybody of it, as the running part does."""
-    for recipient in channel.recipients(notice):
-        channel.send(notice, recipient)
 
 
 def parts(mail):

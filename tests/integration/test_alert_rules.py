@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from unit.alerting import rules
 from vpcflow.alerts.rules import load_all
 from vpcflow.elastic import setup
 from vpcflow.elastic.template import data_stream
@@ -96,24 +97,24 @@ def test_kibana_gets_columns_without_dots(es, stored):
             "line 7: there is no field destination.prot; did you mean",
         ),
         (("destination.port: 22", "destination.port|below: 22"), "line 7: "),
-        (("gte: 10", "gte: many"), "line 22: 'many' is no valid Sigma correlation condition count"),
+        (("gte: 10", "gte: many"), "line 23: 'many' is no valid Sigma correlation condition count"),
         (("gte: 10", "gte: '10'"), "the threshold '10' is no whole number"),
         (("gte: 10", "about: 10"), "must have exactly one condition item"),
         (("type: event_count", "type: event_sum"), "event_sum"),
         (("[source.ip]", "[source.pi]"), "there is no field source.pi"),
         (("rules: [ssh]", "rules: [other]"), "rules must name the rule above"),
-        (("timespan: 1h", "timespan: often"), "line 18: "),
+        (("timespan: 10m", "timespan: often"), "line 19: "),
         (("level: low", "level: lowish"), "lowish"),
-        (("level: low", "level: low\nthrottle: often"), "line 15: throttle often is no time such as 1h"),
-        (("dashboard: threats", "dashboard: mine"), "line 13: dashboard mine is none of"),
-        (("---", "--"), "line 9"),
+        (("level: low", "level: low\nthrottle: often"), "line 16: throttle often is no time such as 1h"),
+        (("dashboard: threats", "dashboard: mine"), "line 14: dashboard mine is none of"),
+        (("---", "--"), "line 10"),
         (("correlation:", "correlations:"), "the second a correlation"),
         (("  - a friend", "  - a friend: yours"), "must be a list of texts"),
-        (("title: SSH\n", "title: [SSH]\n"), "line 10: title must be a text"),
-        (("level: low", "level: [low]"), "line 14: level must be a text"),
-        (("group-by: [source.ip]", "group-by: [[source.ip]]"), "line 21: group-by must be a list of fields"),
-        (("gte: 10}", "gte: 10, field: [a]}"), "line 22: field ['a'] is no name of a field"),
-        (("c02", "c"), "line 11: Sigma rule identifier must be an UUID"),
+        (("title: SSH refused\n", "title: [SSH]\n"), "line 11: title must be a text"),
+        (("level: low", "level: [low]"), "line 15: level must be a text"),
+        (("group-by: [source.ip]", "group-by: [[source.ip]]"), "line 22: group-by must be a list of fields"),
+        (("gte: 10}", "gte: 10, field: [a]}"), "line 23: field ['a'] is no name of a field"),
+        (("c02", "c"), "line 12: Sigma rule identifier must be an UUID"),
         (("logsource: {product: aws, service: vpcflow}", "logsource: aws"), "line 4: "),
     ],
 )
@@ -123,33 +124,10 @@ def test_a_rule_that_can_not_be_used_is_refused_with_file_and_line(tmp_path, cha
     from vpcflow.alerts.rules import load
     from vpcflow.errors import ConfigError
 
-    text = """title: SSH, the flows
-name: ssh
-id: 5f0e1f3a-32ef-4f5c-9c6c-1f2d0a0b0c01
-logsource: {product: aws, service: vpcflow}
-detection:
-  selection:
-    destination.port: 22
-  condition: selection
----
-title: SSH
-id: 5f0e1f3a-32ef-4f5c-9c6c-1f2d0a0b0c02
-description: SSH.
-dashboard: threats
-level: low
-falsepositives:
-  - a friend
-correlation:
-  timespan: 1h
-  type: event_count
-  rules: [ssh]
-  group-by: [source.ip]
-  condition: {gte: 10}
-"""
-    path = tmp_path / "ssh.yml"
-    path.write_text(text)
+    friend = ("level: low\n", "level: low\nfalsepositives:\n  - a friend\n")
+    path = rules(tmp_path / "own", friend) / "ssh.yml"
     assert load(path).threshold == (">=", 10)
-    path.write_text(text.replace(*change))
+    rules(tmp_path / "own", friend, change)
     with pytest.raises(ConfigError, match=re.escape(why)) as error:
         load(path)
     assert str(path) in str(error.value)

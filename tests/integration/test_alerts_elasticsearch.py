@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import vpcflow
-from unit.alerting import ATTACKER, HOST, OTHER, ago, record, rules
+from unit.alerting import ATTACKER, HOST, OTHER, ago, owner, record, rules
 from unit.flowlogs import HEADER, SKIPDATA, command, environment, write
 from unit.flowlogs import vpcflow as run
+from vpcflow.alerts.backtest import backtest
 from vpcflow.alerts.evaluate import evaluate, lacking
 from vpcflow.alerts.rules import load_all
 from vpcflow.elastic.template import data_stream
@@ -24,6 +24,7 @@ from vpcflow.kibana.assets import folder
 from vpcflow.owners import Match, Owner
 from vpcflow.query.flows import open_flows
 from vpcflow.query.model import Period
+from waiting import wait_for
 
 RULES = load_all(folder() / "rules")
 TEN = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -84,20 +85,33 @@ def test_both_lack_the_same_fields(both) -> None:
         assert missing == {"destination.geo.country_name", "aws.vpcflow.tgw_attachment_id"}
 
 
-def test_the_backtest_says_the_same_over_both(elasticsearch_url, both, namespace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_owner", [False, True])
+def test_the_backtest_says_the_same_over_both(
+    elasticsearch_url, both, namespace, tmp_path: Path, by_owner: bool
+) -> None:
+    (tmp_path / "vpcflow.toml").write_text(owner("shop", 'interfaces = ["eni-shop"]'))
     days = []
     for where in (("flows",), (elasticsearch_url, "--namespace", namespace)):
+        told = ("--config", "vpcflow.toml") if by_owner else ()
         period = ("--since", "2026-11-22", "--until", "2026-11-25")
-        done = run("alerts", "backtest", "--from", *where, *period, "--format", "json", cwd=tmp_path)
+        done = run("alerts", "backtest", "--from", *where, *told, *period, "--format", "json", cwd=tmp_path)
         days.append(json.loads(done.stdout))
     assert days[0] == days[1]
     assert len({day["rule"] for day in days[0]}) >= 9
+    assert {day.get("owner") for day in days[0]} == ({None, LAB.name, SHOP.name} if by_owner else {None})
 
 
-def test_a_namespace_that_is_not_there(elasticsearch_url, tmp_path: Path) -> None:
-    where = ("--from", elasticsearch_url, "--namespace", "nobody_wrote_here")
-    done = run("alerts", "run", *where, cwd=tmp_path, code=1)
-    assert b"no such index [logs-aws.vpcflow-nobody_wrote_here]" in done.stderr
+def test_the_backtest_by_owner_fires_where_a_run_does(both) -> None:
+    """Of rules with a threshold, over the same whole pieces of time."""
+    period = Period(TEN - timedelta(hours=6), TEN + timedelta(hours=2))
+    rules_of_thresholds = [rule for rule in RULES if rule.change is None]
+    for flows in both:
+        with flows() as engine:
+            for rule, found in backtest(rules_of_thresholds, engine, period, by_owner=True):
+                told = evaluate(rule, engine, period.end, period.start, by_owner=True)
+                assert {owner: sorted(rows, key=str) for owner, rows in found.items()} == {
+                    owner: sorted(rows, key=str) for owner, rows in told.items() if rows
+                }, rule.title
 
 
 def test_flows_without_owners_where_owners_are_asked_for(
@@ -107,7 +121,7 @@ def test_flows_without_owners_where_owners_are_asked_for(
     log = write(tmp_path / "a.log", HEADER, SKIPDATA, *[record(ago(minutes=2))] * 12)
     vpcflow.index(log, to=elasticsearch_url, namespace=namespace)
     es.indices.refresh(index=data_stream(namespace))
-    (tmp_path / "vpcflow.toml").write_text('[[owners]]\nname = "lab"\nmatch = { interfaces = ["eni-lab"] }\n')
+    (tmp_path / "vpcflow.toml").write_text(owner("lab", 'interfaces = ["eni-lab"]'))
     where = ("--from", elasticsearch_url, "--namespace", namespace, "--rules", rules(tmp_path / "own"))
     done = run("alerts", "run", *where, "--config", "vpcflow.toml", cwd=tmp_path)
     assert "SSH refused: 1" in done.stdout.decode()
@@ -133,18 +147,11 @@ def test_an_elasticsearch_that_is_away_is_waited_for(own_elasticsearch, tmp_path
             env=environment(),
         )
         try:
-            _wait_for(lambda: "tried again in the next round" in errors.read_text())
+            wait_for(lambda: "tried again in the next round" in errors.read_text(), 90)
             server.resume()
-            _wait_for(lambda: "SSH refused: 1" in told.read_text())
+            wait_for(lambda: "SSH refused: 1" in told.read_text(), 90)
             service.send_signal(signal.SIGTERM)
             assert service.wait(60) == 0
         finally:
             service.kill()
     assert "Traceback" not in errors.read_text()
-
-
-def _wait_for(what, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.1)

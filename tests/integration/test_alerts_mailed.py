@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from mail_server import MailServer
-from unit.alerting import ATTACKER, ago, fill, record, rules
+from unit.alerting import ATTACKER, ago, fill, mail, owner, record, rules
 from unit.flowlogs import command, environment, errors
 from unit.flowlogs import vpcflow as run
 from vpcflow.enrich.owners import OwnersByInterface
@@ -15,19 +15,6 @@ from vpcflow.owners import Match, Owner
 from waiting import wait_for
 
 LAB = Owner(name="lab", match=Match(interfaces=("eni-lab",)))
-CONFIG = """
-[[owners]]
-name = "lab"
-email = "lab@example.com"
-match = {{ interfaces = ["eni-lab"] }}
-
-[alerts.channels.mail]
-type = "email"
-from = "vpcflow@example.com"
-host = "127.0.0.1"
-port = {port}
-to = ["net@example.com", "soc@example.com"]
-"""
 
 
 def alerts(folder: Path, port: int) -> tuple[str | Path, ...]:
@@ -37,13 +24,14 @@ def alerts(folder: Path, port: int) -> tuple[str | Path, ...]:
         when = ago(minutes=2)
         lines = [record(when, interface=name) for name in ("eni-lab", "eni-1") for _ in range(12)]
         fill(folder / "flows", *lines, enrich=[OwnersByInterface((LAB,))])
-    (folder / "vpcflow.toml").write_text(CONFIG.format(port=port))
+    everybody = mail(port, to=("net@example.com", "soc@example.com"))
+    (folder / "vpcflow.toml").write_text(owner("lab", 'interfaces = ["eni-lab"]') + everybody)
     return ("alerts", "run", "--from", "flows", "--rules", "own", "--config", "vpcflow.toml")
 
 
 def told(server: MailServer) -> list[tuple[str, str]]:
     """Subjects and recipients of mails about the rule `SSH`."""
-    mails = ((mail["Subject"], mail["To"]) for mail in server.mails)
+    mails = ((one["Subject"], one["To"]) for one in server.mails)
     return sorted((subject, to) for subject, to in mails if "SSH refused" in subject)
 
 

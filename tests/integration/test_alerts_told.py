@@ -8,27 +8,10 @@ import pytest
 import trustme
 
 from mail_server import MailServer
-from unit.alerting import ATTACKER, ago, record, rules
+from unit.alerting import ATTACKER, ago, mail, owner, record, rules
 from unit.flowlogs import HEADER, errors, vpcflow, write
 
-CONFIG = """
-[[owners]]
-name = "Jane Roe"
-email = "jane@example.com"
-match = {{ cidrs = ["10.0.1.0/24"] }}
-
-[alerts.channels.mail]
-type = "email"
-from = "vpcflow@example.com"
-host = "localhost"
-port = {port}
-starttls = true
-ca = "ca.pem"
-to = ["net@example.com"]
-
-[alerts.channels.here]
-type = "stdout"
-"""
+HERE = '[alerts.channels.here]\ntype = "stdout"\n'
 
 
 @pytest.fixture
@@ -42,7 +25,9 @@ def server(tmp_path: Path):
 @pytest.fixture
 def watched(server: MailServer, tmp_path: Path):
     """Runs alerts, over flows in which Jane's host was tried, and another one."""
-    (tmp_path / "vpcflow.toml").write_text(CONFIG.format(port=server.port))
+    jane = owner("Jane Roe", 'cidrs = ["10.0.1.0/24"]', "jane@example.com")
+    to_server = mail(server.port, "starttls = true", 'ca = "ca.pem"', host="localhost")
+    (tmp_path / "vpcflow.toml").write_text(jane + to_server + HERE)
     lines = [record(ago(minutes=2), destination=host) for host in ("10.0.1.20", "10.0.2.20")] * 12
     write(tmp_path / "a.log", HEADER, *lines)
     vpcflow("index", "a.log", "--to", "flows", "--config", "vpcflow.toml", cwd=tmp_path)
@@ -53,9 +38,9 @@ def watched(server: MailServer, tmp_path: Path):
 def test_from_a_flow_log_to_the_mail_of_its_owner(server, watched):
     done = watched(SMTP_USERNAME="mailer", SMTP_PASSWORD="s3cret-mail")
     assert all(server.encrypted)
-    (mail,) = (mail for mail in server.mails if mail["Subject"] == "[low] SSH refused: 1 (Jane Roe)")
-    assert mail["To"] == "jane@example.com"
-    parts = {part.get_content_type(): part for part in mail.walk()}
+    (sent,) = (one for one in server.mails if one["Subject"] == "[low] SSH refused: 1 (Jane Roe)")
+    assert sent["To"] == "jane@example.com"
+    parts = {part.get_content_type(): part for part in sent.walk()}
     assert ATTACKER in parts["text/plain"].get_content()
     assert "vpcflow report --from flows --dashboard threats --since" in parts["text/html"].get_content()
     assert parts["image/png"].get_content().startswith(b"\x89PNG")
@@ -69,4 +54,4 @@ def test_a_wrong_password_stops_the_mails_alone_and_is_not_shown(server, watched
     assert server.mails == []
     assert "[low] SSH refused: 1 (Jane Roe)" in done.stdout.decode()
     watched(SMTP_USERNAME="mailer", SMTP_PASSWORD="s3cret-mail")
-    assert "jane@example.com" in {mail["To"] for mail in server.mails}
+    assert "jane@example.com" in {one["To"] for one in server.mails}

@@ -262,7 +262,7 @@ def test_logs_without_a_direction(target: Target) -> None:
 
 def test_an_elasticsearch_without_such_a_namespace(elasticsearch_url: str, tmp_path: Path) -> None:
     empty = Target(tmp_path, elasticsearch_url, "--namespace", "nobody")
-    assert "no such index [logs-aws.vpcflow-nobody]" in empty.refuses(code=1)
+    assert "has no namespace nobody: there is no data stream logs-aws.vpcflow-nobody" in empty.refuses()
 
 
 def test_nobody_there(tmp_path: Path) -> None:

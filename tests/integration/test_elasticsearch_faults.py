@@ -25,6 +25,7 @@ import vpcflow
 from vpcflow import SinkError
 from vpcflow.elastic.client import connect
 from vpcflow.elastic.template import data_stream
+from waiting import wait_for
 
 #: 200,000 records take half a minute where other things are done beside it.
 pytestmark = [pytest.mark.usefixtures("no_credentials"), pytest.mark.timeout(300)]
@@ -79,13 +80,6 @@ def command(log: Path, url: str, namespace: str, *options: str, cwd: Path) -> su
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def some_are_there(es, namespace: str) -> bool:
@@ -187,7 +181,7 @@ def test_a_server_killed_and_restarted_in_the_middle(own_elasticsearch, big_log,
     server = own_elasticsearch()
     with connect(server.url) as es:
         run = command(big_log, server.url, "killed", cwd=tmp_path)
-        wait_until(lambda: some_are_there(es, "killed"))
+        wait_for(lambda: some_are_there(es, "killed"))
         server.pause(kill=True)
         assert run.poll() is None, "it was done too soon"
         server.resume()
@@ -201,7 +195,7 @@ def test_a_server_killed_and_restarted_in_the_middle(own_elasticsearch, big_log,
 
 def test_a_client_killed_in_the_middle_and_run_again(elasticsearch_url, es, namespace, big_log, tmp_path):
     run = command(big_log, elasticsearch_url, namespace, cwd=tmp_path)
-    wait_until(lambda: some_are_there(es, namespace))
+    wait_for(lambda: some_are_there(es, namespace))
     run.send_signal(signal.SIGKILL)
     run.communicate()
     assert run.returncode == -signal.SIGKILL
@@ -227,7 +221,7 @@ def test_a_server_gone_for_good_is_given_up_and_the_next_run_finishes(own_elasti
 
             for path in (first, small_log):
                 if path is small_log:
-                    wait_until(lambda: acknowledged == [str(first)])
+                    wait_for(lambda: acknowledged == [str(first)])
                     server.pause(kill=True)
                 name = str(path)
                 yield Item(name, name, path, None, vpcflow.Origin(path=name))
@@ -384,9 +378,9 @@ def test_a_pipe_that_trickles_is_stored_while_it_is_open(elasticsearch_url, es, 
 
         run.stdin.writelines(lines[:3])
         run.stdin.flush()
-        wait_until(lambda: stored(3))
+        wait_for(lambda: stored(3))
         run.stdin.writelines(lines[3:10])
         run.stdin.flush()
-        wait_until(lambda: stored(10))
+        wait_for(lambda: stored(10))
         run.stdin.close()
         assert run.wait(20) == 0

@@ -162,6 +162,14 @@ def test_set_up_index_and_read_each_with_its_key(secure_elasticsearch, keys, run
     assert table.rows == [(1, "ACCEPT"), (1, "REJECT")]
 
 
+def test_the_reading_key_is_told_which_namespaces_there_are(secure_elasticsearch, keys, indexed, tmp_path):
+    server = secure_elasticsearch
+    where = ("--from", server.url, "--ca", server.ca, "--namespace", "nope")
+    key = {"ELASTICSEARCH_API_KEY": keys["vpcflow-read"]}
+    done = vpcflow("query", "top-talkers", *where, cwd=tmp_path, code=2, **key)
+    assert "there is no data stream logs-aws.vpcflow-nope; there is default; to fill it: " in errors(done)[-1]
+
+
 def test_the_indexing_key_can_do_nothing_else(client, indexed):
     key = client("vpcflow-index")
     hit = indexed[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +33,25 @@ correlation:
   group-by: [source.ip]
   condition: {gte: 10}
 """
+
+
+def owner(name: str, match: str, email: str | None = None) -> str:
+    """The table of an owner in a vpcflow.toml."""
+    return f'[[owners]]\nname = "{name}"\nemail = "{email or f"{name}@example.com"}"\nmatch = {{ {match} }}\n'
+
+
+def mail(port: int, *more: str, host: str = "127.0.0.1", to: tuple[str, ...] = ("net@example.com",)) -> str:
+    """The table of a channel for mail, to a server of this machine."""
+    lines = [
+        "[alerts.channels.mail]",
+        'type = "email"',
+        'from = "vpcflow@example.com"',
+        f'host = "{host}"',
+        f"port = {port}",
+        f"to = {json.dumps(to)}",
+        *more,
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def record(

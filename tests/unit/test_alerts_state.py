@@ -267,6 +267,23 @@ def test_what_is_gone_is_told_and_that_it_is_back(tmp_path: Path) -> None:
     assert bench.round(after(minutes=122))[0] == [f"all: over {interface} 3"]
 
 
+def test_a_store_that_is_old_at_the_first_round_is_not_silent(tmp_path: Path) -> None:
+    """A demonstration, last month's logs: one sentence, once, whatever the interfaces. Then new flows come."""
+    bench = Bench(tmp_path, *GONE)
+    bench.seen(after(hours=-8), count=3)
+    assert [bench.round(after(hours=hours))[0] for hours in (0, 1, 2)] == [[], [], []]
+    (said,) = bench.said
+    assert said.startswith("the newest flow is from 2026-11-23 02:00 UTC, and nothing newer has come")
+    lines = [record(after(hours=3), interface="eni-other")]
+    fill(bench.store, *lines, name="other")
+    interface = "eni-1235b8ca123456789"
+    assert bench.round(after(hours=3, minutes=1))[0] == [f"all: fired {interface} 3"]
+    # Everything falls silent while it is watched: that is told.
+    assert bench.round(after(hours=4))[0] == ["all: fired eni-other 1"]
+    assert bench.round(after(days=1, hours=4))[0] == []
+    assert bench.said[1:] == ["there is no flow of the last day, so rules have nothing to count"]
+
+
 def test_what_is_long_gone_is_forgotten_without_a_word(tmp_path: Path) -> None:
     bench = Bench(tmp_path, *GONE)
     bench.seen(after(minutes=0), count=3)

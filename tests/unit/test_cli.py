@@ -214,9 +214,21 @@ def test_formats_of_rows(form: str, stored: Path) -> None:
     expected = [("172.31.16.139", "ACCEPT", 4249), ("172.31.9.69", "REJECT", 4249)]
     for data in (out, to_file.read_bytes()):
         assert rows_of(form, data) == expected
-    if form != "table":
-        vpcflow("query", sql, "-o", to_file, cwd=stored)
-        assert rows_of(form, to_file.read_bytes()) == expected, "the suffix says the format"
+    vpcflow("query", sql, "-o", to_file, cwd=stored)
+    assert rows_of(form, to_file.read_bytes()) == expected, "the ending says the format"
+
+
+@pytest.mark.parametrize("asked", ["FROM flows", "top-talkers"])
+def test_an_ending_that_is_no_format(asked: str, stored: Path) -> None:
+    """A table in a file for a spreadsheet opens as rubbish, or not at all."""
+    done = vpcflow("query", asked, "-o", "rows.xlsx", cwd=stored, code=2)
+    assert errors(done) == [
+        "Error: rows.xlsx: no format is called xlsx; take .csv, .json, .ndjson, .parquet, .jsonl, .txt, or say"
+        " which with --format"
+    ]
+    assert not (stored / "rows.xlsx").exists()
+    vpcflow("query", asked, "-o", "rows.xlsx", "--format", "csv", cwd=stored)
+    assert (stored / "rows.xlsx").read_text().count(",")
 
 
 def rows_of(form: str, data: bytes) -> list[tuple[str, str, int]]:

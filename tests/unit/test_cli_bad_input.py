@@ -238,6 +238,8 @@ def test_a_layout_that_cannot_be_told(tmp_path: Path) -> None:
         (("explain",), "Missing argument 'LINE"),
         (("explain", "-"), "standard input holds no flow log line"),
         (("nosuch",), "No such command 'nosuch'"),
+        (("qurey",), "No such command 'qurey'; did you mean query?"),
+        (("query", "top", "talkers"), "a NAME is one word, such as top-talkers, and SQL stands in quotes"),
         (("--nosuch",), "No such option"),
     ],
 )

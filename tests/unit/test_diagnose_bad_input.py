@@ -50,7 +50,7 @@ def test_a_store_without_a_flow(tmp_path: Path) -> None:
     found = diagnose(tmp_path)
     assert (found["flows"], found["refusals"]) == (0, [])
     assert found["notes"] == [
-        "no record has addresses: interfaces had no traffic, or AWS skipped what they had"
+        "no record has addresses: nothing is indexed yet, interfaces had no traffic, or AWS skipped what they had"
     ]
 
 

@@ -167,6 +167,24 @@ def test_one_that_fails_costs_its_own_fields_and_one_note(
     assert {json.dumps(line["labels"]) for line in lines} == {'{"g": 1}'}
 
 
+def test_what_is_longer_than_a_document_can_take_is_left_out_and_said(tmp_path: Path) -> None:
+    """Of the addresses that have it: what others know of them, and what is known of others, stays."""
+    flows = [("eni-1", "10.0.0.1", "10.0.0.2"), ("eni-1", "192.0.2.1", "10.0.0.3")]
+    (tmp_path / "a.log").write_bytes(log(*flows))
+    long = {"10.0.0.1": "x" * (1 << 24), "10.0.0.3": "y" * (1 << 24), "10.0.0.2": "z" * (1 << 23)}
+    names = Own({"side.domain": "keyword"}, lambda address: {"side.domain": long.get(address, "short")})
+    zones = Own({"side.geo.region_name": "keyword"}, lambda _: {"side.geo.region_name": "here"})
+    result = vpcflow.index(tmp_path / "a.log", to=tmp_path / "o.json", enrich=[names, zones], workers=2)
+    assert result.notes == (
+        "what an enricher said of 10.0.0.1 (and of 1 more) is longer than 16 MiB as JSON: those documents lack its"
+        " fields",
+    )
+    first, second = (json.loads(line) for line in (tmp_path / "o.json").read_text().splitlines())
+    assert "domain" not in first["source"] and first["source"]["geo"] == {"region_name": "here"}
+    assert first["destination"]["domain"] == long["10.0.0.2"]
+    assert second["source"]["domain"] == "short" and "domain" not in second["destination"]
+
+
 def test_another_generation_is_asked_anew() -> None:
     class Counted(Own):
         generation = 1

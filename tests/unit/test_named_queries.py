@@ -123,6 +123,14 @@ def test_rows_in_every_format(form: str, flows: Path, tmp_path: Path) -> None:
         assert "7500" in text
 
 
+def test_shares_are_short_where_people_read_them(tmp_path: Path) -> None:
+    lines = [flow("198.51.100.7", "10.0.0.1", port, 40, action="REJECT") for port in range(20, 27)]
+    flows = store(tmp_path, [*lines, *(flow("198.51.100.7", "10.0.0.1", port, 40) for port in (1, 2, 3, 4))])
+    (row,) = ask("scans", "--from", flows, *DAY).stdout.splitlines()[3:4]
+    assert row.split() == ["198.51.100.7", "10.0.0.1", "11", "11", "0.636"]
+    assert rows("scans", "--from", flows, *DAY)[0]["rejected"] == 7 / 11
+
+
 def test_time_stays_time_in_parquet_even_of_an_answer_without_rows(flows: Path, tmp_path: Path) -> None:
     for args in (DAY, ("--last", "1h")):
         ask("traffic", "--from", flows, *args, "-o", tmp_path / "rows.parquet")
@@ -152,7 +160,7 @@ def test_standard_error_says_what_the_rows_are(flows: Path) -> None:
 def test_no_flows_of_that_time_are_told_from_none_that_is_asked_for(flows: Path) -> None:
     nothing = ask("top-talkers", "--from", flows, "--last", "1s").stderr
     assert "There are no flows of that time; those there are go from 2026-11-" in nothing
-    assert "None of the flows of that time is asked for" in ask("unreadable", "--from", flows, *DAY).stderr
+    assert "None of the flows of that time is of this kind" in ask("unreadable", "--from", flows, *DAY).stderr
 
 
 def test_what_nat_gateways_cost_by_who_uses_them(tmp_path: Path) -> None:

@@ -291,7 +291,11 @@ def test_values_are_no_markup(tmp_path):
         (["--from", "{store}", "--until", "1d"], 2, "--until needs --since"),
         (["--from", "{store}", "--since", "1d", "--until", "2d"], 2, "nothing is between them"),
         (["--from", "{store}", "--format", "json", "--open"], 2, "--open is for a page in a file"),
-        (["--from", "{store}", "-o", "a.pdf"], 2, "a.pdf: no format is called pdf; say with --format which"),
+        (
+            ["--from", "{store}", "-o", "a.pdf"],
+            2,
+            "a.pdf: no format is called pdf; take .html, .json, .csv, .png, .htm, or",
+        ),
         (["--from", "{store}", "-o", "{store}"], 2, "is a folder"),
         (["--from", "{store}", "-o", "no/where.html"], 2, "its folder doesn't exist"),
         (["--from", "{store}", "-o", "no/where", "--format", "png"], 2, "the folder above it doesn't exist"),

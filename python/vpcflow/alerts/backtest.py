@@ -1,19 +1,19 @@
 """How often rules would have fired, over what is in a store or an Elasticsearch.
 
 A threshold is asked of each day by itself, of the same pieces of time as a run asks. A change is asked once:
-when each group was there, and from that when it was new, or gone. All flows count together, whoever they
-belong to.
+when each group was there, and from that when it was new, or gone. With owners, the flows of each and those of
+nobody count by themselves, as in a run.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from vpcflow.alerts.evaluate import ask, piece_of, row_of
+from vpcflow.alerts.evaluate import ask, of_owners, piece_of, row_of
 from vpcflow.alerts.notice import Row
 from vpcflow.alerts.queries import to_query
 from vpcflow.query.model import Period
@@ -27,11 +27,12 @@ __all__ = ["Day", "backtest", "by_day"]
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a rule would have said on one day.
+    """What a rule would have said on one day, of one owner's flows.
 
     Attributes:
         day: in UTC.
         rule: the rule.
+        owner: whose flows: `labels.owner`. None is those of nobody, or all where there are no owners.
         fired: how often a group reached the threshold in a piece of time.
         groups: how many groups did.
         messages: as many would have been sent, by the rule's throttle, by a run each piece of time.
@@ -40,6 +41,7 @@ class Day:
 
     day: date
     rule: Rule
+    owner: str | None
     fired: int
     groups: int
     messages: int
@@ -47,40 +49,59 @@ class Day:
 
 
 def backtest(
-    rules: Sequence[Rule], engine: Engine, period: Period, begins: Callable[[date], None] = lambda day: None
-) -> Iterator[tuple[Rule, list[Row]]]:
-    """Each rule with every group that would have fired in each piece of time, in the order of time.
+    rules: Sequence[Rule],
+    engine: Engine,
+    period: Period,
+    begins: Callable[[date], None] = lambda day: None,
+    *,
+    by_owner: bool = False,
+) -> Iterator[tuple[Rule, dict[str | None, list[Row]]]]:
+    """Each rule with every group that would have fired in each piece of time, by owner, in the order of time.
 
     Args:
         rules: what is watched for.
         engine: who is asked.
         period: when.
         begins: hears of each day that is asked about.
+        by_owner: as of `vpcflow.alerts.evaluate.evaluate`. An owner without a row is left out.
 
     Raises:
         QueryError, ConfigError, SinkError: from the engine.
     """
-    found: dict[str, list[Row]] = {rule.id: [] for rule in rules}
+    found: dict[str, dict[str | None, list[Row]]] = {rule.id: defaultdict(list) for rule in rules}
     for part in _days(period):
         begins(part.start.date())
         for rule in rules:
             if rule.change is None:
-                pieces = _whole(rule, part, period)
-                found[rule.id] += _pieces(rule, engine, pieces) if pieces.start < pieces.end else []
+                for owner, rows in _pieces(
+                    rule, engine, _whole(rule, part, period), by_owner=by_owner
+                ).items():
+                    found[rule.id][owner] += rows
     for rule in rules:
         if rule.change is not None:
-            found[rule.id] = _changes(rule, engine, period)
-        yield rule, sorted(found[rule.id], key=lambda row: row.since)
+            found[rule.id] = _changes(rule, engine, period, by_owner=by_owner)
+        yield (
+            rule,
+            {
+                owner: sorted(rows, key=lambda row: row.since)
+                for owner, rows in found[rule.id].items()
+                if rows
+            },
+        )
 
 
-def by_day(rule: Rule, rows: Sequence[Row], top: int = 3) -> list[Day]:
-    """The days on which a rule would have fired.
+def by_day(rule: Rule, found: Mapping[str | None, Sequence[Row]], top: int = 3) -> list[Day]:
+    """The days on which a rule would have fired, of each owner by themselves.
 
     Args:
         rule: the rule.
-        rows: of `backtest`.
+        found: of `backtest`.
         top: so many groups are named each day.
     """
+    return [day for owner, rows in found.items() for day in _of_owner(rule, owner, rows, top)]
+
+
+def _of_owner(rule: Rule, owner: str | None, rows: Sequence[Row], top: int) -> list[Day]:
     messages = _messages(rule, rows)
     days: dict[date, list[Row]] = defaultdict(list)
     for row in rows:
@@ -92,7 +113,7 @@ def by_day(rule: Rule, rows: Sequence[Row], top: int = 3) -> list[Day]:
         for row in several:
             largest[row.groups] = max(largest[row.groups], row.value)
         ranked = sorted(times.items(), key=lambda one: (-one[1], -largest[one[0]], str(one[0])))
-        found.append(Day(day, rule, len(several), len(times), messages[day], tuple(ranked[:top])))
+        found.append(Day(day, rule, owner, len(several), len(times), messages[day], tuple(ranked[:top])))
     return found
 
 
@@ -117,9 +138,12 @@ def _days(period: Period) -> Iterator[Period]:
         start = midnight
 
 
-def _pieces(rule: Rule, engine: Engine, pieces: Period) -> list[Row]:
+def _pieces(rule: Rule, engine: Engine, pieces: Period, *, by_owner: bool) -> dict[str | None, list[Row]]:
+    if pieces.start >= pieces.end:
+        return {}
     query, asked = to_query(rule, pieces.end, since=pieces.start)
-    return [row_of(rule, row) for row in ask(engine, query, asked)]
+    found = of_owners(query, lambda query: ask(engine, query, asked), by_owner=by_owner)
+    return {owner: [row_of(rule, row) for row in rows] for owner, rows in found.items()}
 
 
 def _whole(rule: Rule, part: Period, period: Period) -> Period:
@@ -131,15 +155,20 @@ def _whole(rule: Rule, part: Period, period: Period) -> Period:
     return Period(start, part.end if part.end == period.end else end)
 
 
-def _changes(rule: Rule, engine: Engine, period: Period) -> list[Row]:
+def _changes(rule: Rule, engine: Engine, period: Period, *, by_owner: bool) -> dict[str | None, list[Row]]:
+    query, _ = to_query(rule, period.end)
+    counted = replace(query, bucket=rule.span, metrics=query.metrics[:1], having=())
+    whole = Period(piece_of(rule, period.start) - timedelta(seconds=rule.window), period.end)
+    found = of_owners(counted, lambda query: ask(engine, query, whole), by_owner=by_owner)
+    return {owner: _changed(rule, rows, period) for owner, rows in found.items()}
+
+
+def _changed(rule: Rule, rows: Sequence[tuple[object, ...]], period: Period) -> list[Row]:
     """When groups were new, or gone: as a run at the end of each piece of time would have seen it."""
     span, window = timedelta(seconds=rule.timespan), timedelta(seconds=rule.window)
     start = piece_of(rule, period.start)
-    query, _ = to_query(rule, period.end)
-    counted = replace(query, bucket=rule.span, metrics=query.metrics[:1], having=())
-    whole = Period(start - window, period.end)
     there: dict[tuple[object, ...], list[tuple[datetime, float]]] = defaultdict(list)
-    for begin, *groups, number in ask(engine, counted, whole):
+    for begin, *groups, number in rows:
         there[tuple(groups)].append((begin, number))  # type: ignore[arg-type] # as the engine promises
     seen = _news if rule.change == "new" else _gone
     return [

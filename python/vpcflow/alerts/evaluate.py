@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +22,8 @@ __all__ = [
     "history",
     "lacking",
     "looks_back",
+    "newest",
+    "of_owners",
     "piece_of",
     "row_of",
 ]
@@ -72,22 +74,33 @@ def evaluate(
         QueryError, ConfigError, SinkError: from the engine.
     """
     query, period = to_query(rule, now, since=since)
-    find = _news if rule.change == "new" else _rows
-    found: dict[str | None, list[Row]] = defaultdict(list)
+
+    def find(query: Query) -> list[tuple[object, ...]]:
+        return _news(engine, query, period, since) if rule.change == "new" else ask(engine, query, period)
+
+    found = of_owners(query, find, by_owner=by_owner)
+    return {owner: [row_of(rule, row) for row in rows] for owner, rows in found.items()}
+
+
+def of_owners(
+    query: Query, find: Callable[[Query], list[tuple[object, ...]]], *, by_owner: bool
+) -> dict[str | None, list[tuple[object, ...]]]:
+    """The rows of a query by owner; under None those of flows that nobody owns, or of all flows.
+
+    Args:
+        query: what is asked of all flows.
+        find: asks it.
+        by_owner: as of `evaluate`.
+    """
     if not by_owner:
-        found[None] = [row_of(rule, row) for row in find(engine, query, period, since)]
-        return found
+        return {None: find(query)}
     # Two questions, however many owners there are: flows without an owner are in no group of owners.
-    rest = replace(query, filter=query.filter.narrowed([_OWNER], [(None,)]))
-    found[None] = [row_of(rule, row) for row in find(engine, rest, period, since)]
+    found: dict[str | None, list[tuple[object, ...]]] = defaultdict(list)
+    found[None] = find(replace(query, filter=query.filter.narrowed([_OWNER], [(None,)])))
     at = 0 if query.bucket is None else 1
-    for row in find(engine, replace(query, group_by=(Group(_OWNER), *query.group_by)), period, since):
-        found[str(row[at])].append(row_of(rule, (*row[:at], *row[at + 1 :])))
+    for row in find(replace(query, group_by=(Group(_OWNER), *query.group_by))):
+        found[str(row[at])].append((*row[:at], *row[at + 1 :]))
     return found
-
-
-def _rows(engine: Engine, query: Query, period: Period, since: datetime) -> list[tuple[object, ...]]:
-    return ask(engine, query, period)
 
 
 def _news(engine: Engine, query: Query, period: Period, since: datetime) -> list[tuple[object, ...]]:
@@ -102,7 +115,7 @@ def _news(engine: Engine, query: Query, period: Period, since: datetime) -> list
     end = since
     for days in (1, 7, None):
         if len(rows) > _FEW:
-            return _rows(engine, query, period, since)
+            return ask(engine, query, period)
         start = period.start if days is None else max(period.start, since - days * _DAY)
         if not rows or start >= end:
             continue
@@ -172,6 +185,12 @@ def lacking(engine: Engine, names: Sequence[str], period: Period | None = None) 
     if not rows or not rows[0][0]:
         return None
     return {name for name, share in zip(names, rows[0][1:], strict=True) if not share}
+
+
+def newest(engine: Engine) -> datetime | None:
+    """When the last flow ended; None when there is none."""
+    rows = engine(Step(Filter(), None, (), None, (Metric("last", "last"),)))
+    return rows[0][0] if rows else None
 
 
 def fields(rule: Rule) -> list[str]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from vpcflow.alerts.evaluate import evaluate, fields, history, lacking, looks_back
+from vpcflow.alerts.evaluate import evaluate, fields, history, lacking, looks_back, newest
 from vpcflow.alerts.notice import Notice, Row
+from vpcflow.alerts.rules import LATE
 from vpcflow.errors import ConfigError, QueryError, SinkError
 from vpcflow.query.model import Period
 
@@ -30,7 +31,8 @@ _FIRST, _MOST = timedelta(hours=1), timedelta(days=1)
 _GIVE_UP = 3
 _TOP = 5
 _MISSED = (
-    "messages wait for it: give the --config and --rules of the run before, or another --state to forget them"
+    "messages wait for it: give the --config and --rules of the run before, or drop or move them with "
+    "vpcflow alerts waiting"
 )
 
 
@@ -86,10 +88,14 @@ class Watch:
             SinkError: the engine can't be reached.
         """
         done = Round()
-        self._say_what_lacks(engine, now, keep=keep)
-        found = {}
+        old = self._old(engine, now, keep=keep)
+        self._say_what_lacks(engine, now, old, keep=keep)
+        found: dict[str, tuple[datetime, Mapping[str | None, list[Row]]]] = {}
         for rule in self._rules:
             since = self._since(rule, now)
+            if rule.change == "gone" and old and old < now - timedelta(seconds=rule.timespan):
+                found[rule.id] = since, {}
+                continue
             try:
                 rows = evaluate(rule, engine, now, since, by_owner=bool(self._owners))
             except (QueryError, ConfigError) as error:
@@ -150,7 +156,27 @@ class Watch:
         since = looks_back(rule, min(last, now))
         return min(since, now - timedelta(seconds=rule.timespan)) if rule.change == "new" else since
 
-    def _say_what_lacks(self, engine: Engine, now: datetime, *, keep: bool) -> None:
+    def _old(self, engine: Engine, now: datetime, *, keep: bool) -> datetime | None:
+        """When the last flow was, if that is long ago and none has come as long as we watch. Says so once.
+
+        Such a store is done, not silent: of a demonstration, say, or of last month.
+        """
+        watched = any(self._state.fact("evaluated", rule.id) for rule in self._rules)
+        if watched and self._state.fact("said", "old") is None:
+            return None
+        last = newest(engine)
+        with self._state.together(keep=keep):
+            if last is None or last >= now - _FIRST - timedelta(seconds=LATE):
+                self._state.forget("said", "old")
+                return None
+            if self._state.note("said", "old"):
+                self._say(
+                    f"the newest flow is from {last:%Y-%m-%d %H:%M} UTC, and nothing newer has come, so "
+                    "rules have nothing to count; vpcflow alerts backtest counts what was before"
+                )
+        return last
+
+    def _say_what_lacks(self, engine: Engine, now: datetime, old: datetime | None, *, keep: bool) -> None:
         """Says once of each rule which of its fields no flow has. What was there once is not asked again."""
         wanted = {rule.title: fields(rule) for rule in self._rules}
         names = sorted({name for several in wanted.values() for name in several})
@@ -159,7 +185,7 @@ class Watch:
         missing = lacking(engine, unsure, day)
         with self._state.together(keep=keep):
             if missing is None:
-                if self._state.note("said", "empty"):
+                if old is None and self._state.note("said", "empty"):
                     self._say("there is no flow of the last day, so rules have nothing to count")
                 return
             self._state.forget("said", "empty")

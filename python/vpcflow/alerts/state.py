@@ -80,14 +80,14 @@ class State:
 
     Args:
         path: the file, made if it isn't there.
-        target: whose flows the alerts are of.
+        target: whose flows the alerts are of; None is whatever the file says.
 
     Raises:
         ConfigError: the file can't be made there, is something else, is of another target, or another
             process has it.
     """
 
-    def __init__(self, path: Path, target: str) -> None:
+    def __init__(self, path: Path, target: str | None = None) -> None:
         self._path = path
         try:
             self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None)
@@ -98,7 +98,8 @@ class State:
                 for statement in _TABLES.split(";"):
                     self._db.execute(statement)
                 self._db.execute("COMMIT")
-                self._check(target)
+                if target is not None:
+                    self._check(target)
             except BaseException:
                 self._db.close()
                 raise

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from vpcflow.cli.alerts_options import rules_of, rules_option
+from vpcflow.cli.alerts_options import rules_of, rules_option, state_options, state_path
 from vpcflow.cli.options import flows_options
 from vpcflow.errors import ConfigError
 
@@ -23,6 +24,7 @@ __all__ = ["alerts"]
 _LATER = {
     "backtest": ("vpcflow.cli.alerts_backtest:backtest", "Say how often rules would have fired."),
     "run": ("vpcflow.cli.alerts_run:run", "Evaluate rules and tell whom it concerns."),
+    "waiting": ("vpcflow.cli.alerts_waiting:waiting", "Say which messages wait, and drop or move them."),
 }
 
 
@@ -51,18 +53,38 @@ def alerts() -> None:
     vpcflow alerts list                                what is watched for
     vpcflow alerts check my-rules/*.yml                whether rules are right
     vpcflow alerts backtest --last 30d                 how often each would have fired
+    vpcflow alerts run                                 once, told on standard output
     vpcflow alerts run --config vpcflow.toml --every 1m
+    vpcflow alerts waiting                             which messages could not be told yet
     """  # noqa: D301 - click's mark for lines that stay as they are
 
 
 @alerts.command("list", short_help="Say what is watched for.")
 @rules_option
-def list_rules(folders: tuple[Path, ...]) -> None:
-    """Say what is watched for: level, name, title, and when it fires."""
+@state_options
+def list_rules(folders: tuple[Path, ...], target: str, state_file: Path | None) -> None:
+    """Say what is watched for: level, name, title, and when it fires; and whether messages wait."""
     _print(
         ["level", "name", "title", "fires at"],
         ((rule.level, rule.name, rule.title, _when(rule)) for rule in rules_of(folders)),
     )
+    _say_what_waits(state_path(target, state_file))
+
+
+def _say_what_waits(path: Path) -> None:
+    from vpcflow.alerts.state import State
+    from vpcflow.cli.output import count
+
+    if not path.exists():
+        return
+    try:
+        with State(path) as state:
+            waits = len(state.outbox())
+    except ConfigError:
+        return  # a run is at work, and says it itself
+    if waits:
+        see = f"see vpcflow alerts waiting --state {shlex.quote(str(path))}"
+        click.echo(f"{count(waits, 'message')} of {path} not told yet: {see}", err=True)
 
 
 def _when(rule: Rule) -> str:

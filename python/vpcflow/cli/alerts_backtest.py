@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["backtest"]
 
-_COLUMNS = ["day", "level", "rule", "fired", "groups", "messages", "top"]
 _MONTH = 30 * 86_400.0
-_NUMERIC = [name in ("fired", "groups", "messages") for name in _COLUMNS]
+_NUMBERS = ("fired", "groups", "messages")
 
 
 @click.command(short_help="Say how often rules would have fired.")
@@ -38,6 +37,12 @@ _NUMERIC = [name in ("fired", "groups", "messages") for name in _COLUMNS]
     multiple=True,
     metavar="NAME",
     help="Only this rule, by its name or title in vpcflow alerts list. Can be repeated.",
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="A vpcflow.toml: the flows of each of its [[owners]] count by themselves, as in a run with it. "
+    "[default: all flows count together]",
 )
 @click.option(
     "--threshold", type=int, metavar="N", help="Try this out in place of the threshold of the one --rule."
@@ -55,6 +60,7 @@ def backtest(
     since: float | None,
     until: float | None,
     names: tuple[str, ...],
+    config: str | None,
     threshold: int | None,
     form: str,
 ) -> None:
@@ -63,12 +69,14 @@ def backtest(
     A line says of a day and a rule how often a group (an address, an interface: what the rule counts by)
     reached the threshold in a piece of time, how many groups did, how many messages would have been sent by
     a run each piece of time, and which groups did most often. A day on which a rule would have been silent
-    has no line. Days are in UTC; all flows count together, whoever they belong to.
+    has no line. Days are in UTC. With --config, each of the [[owners]] has lines of their own, and so have
+    the flows of nobody.
 
     \b
     Examples:
       vpcflow alerts backtest                                        30 days of ./vpcflow-data
       vpcflow alerts backtest --rule port_scan --threshold 200
+      vpcflow alerts backtest --config vpcflow.toml                  by owner
       vpcflow alerts backtest --from https://host:9200 --since 2026-11-01 --format csv
 
     Exit code: 0 done, 1 the flows could not be read, 2 wrong usage or set-up.
@@ -76,6 +84,7 @@ def backtest(
     from vpcflow.alerts import backtest as room
     from vpcflow.alerts.evaluate import fields, lacking
     from vpcflow.cli.output import open_output, write_rows
+    from vpcflow.config import load_owners
     from vpcflow.query.flows import open_flows
     from vpcflow.query.rows import Rows
 
@@ -83,6 +92,7 @@ def backtest(
         raise click.UsageError("--threshold is tried out on one rule: give it with --rule NAME")
     period = period_of(last, since, until, usual=_MONTH)
     rules = _chosen(rules_of(folders), names)
+    owned = bool(load_owners(config)) if config else False
     if threshold is not None:
         rules = [replace(rule, threshold=(rule.threshold[0], threshold)) for rule in rules]
     days: list[Day] = []
@@ -90,12 +100,15 @@ def backtest(
     with open_flows(target, namespace=namespace, ca=ca) as engine, _shown() as begins:
         names_of = {rule.name: fields(rule) for rule in rules}
         missing = lacking(engine, sorted({name for several in names_of.values() for name in several}), period)
-        for rule, rows in room.backtest(rules, engine, period, begins):
-            days += room.by_day(rule, rows)
-            silent += [] if rows else [rule.name]
+        for rule, found in room.backtest(rules, engine, period, begins, by_owner=owned):
+            days += room.by_day(rule, found)
+            silent += [] if found else [rule.name]
     days.sort(key=lambda one: one.day)
+    columns = ["day", "level", "rule", *(["owner"] if owned else []), *_NUMBERS, "top"]
+    numeric = [name in _NUMBERS for name in columns]
+    lines = iter([_line(one, form, owned=owned) for one in days])
     with open_output(None) as file:
-        write_rows(Rows(_COLUMNS, _NUMERIC, iter([_line(one, form) for one in days])), form, file)
+        write_rows(Rows(columns, numeric, lines), form, file)
     if missing is None:
         click.echo(
             f"There are no flows from {period.start:%Y-%m-%d %H:%M} to {period.end:%Y-%m-%d %H:%M} UTC: give"
@@ -122,14 +135,16 @@ def _shown() -> Iterator[Callable[[date], None]]:
         yield lambda day: status.update(f"asking about {day}")
 
 
-def _line(day: Day, form: str) -> tuple[Any, ...]:
+def _line(day: Day, form: str, *, owned: bool) -> tuple[Any, ...]:
     top: Any = [
         {"group": dict(zip(day.rule.groups, values, strict=True)), "fired": times}
         for values, times in day.top
     ]
     if form != "json":
         top = ", ".join(f"{' '.join(map(str, values)) or 'all'} ({times})" for values, times in day.top)
-    return day.day, day.rule.level, day.rule.name, day.fired, day.groups, day.messages, top
+    nobody = "no owner" if form == "table" else None
+    owner = (nobody if day.owner is None else day.owner,) if owned else ()
+    return day.day, day.rule.level, day.rule.name, *owner, day.fired, day.groups, day.messages, top
 
 
 def _chosen(rules: list[Rule], names: Iterable[str]) -> list[Rule]:

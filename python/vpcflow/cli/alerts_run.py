@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vpcflow.alerts.run import Round, Watch
-from vpcflow.cli.alerts_options import rules_of, rules_option
+from vpcflow.cli.alerts_options import rules_of, rules_option, state_option, state_path
 from vpcflow.cli.options import flows_options
 from vpcflow.cli.service import stop_on_signals
 from vpcflow.cli.types import DURATION
@@ -44,14 +44,7 @@ _Flows = Callable[[], AbstractContextManager["Engine"]]
     metavar="DURATION",
     help="Go on as a service, until SIGTERM or Ctrl-C: such as 1m.",
 )
-@click.option(
-    "--state",
-    "state_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Remembers what was told. [default: beside the store, STORE-alerts.db; ./vpcflow-alerts.db for "
-    "Elasticsearch]",
-)
+@state_option
 @click.option("--dry-run", is_flag=True, help="Print what would be told, tell nobody and remember nothing.")
 def run(
     *,
@@ -94,13 +87,15 @@ def run(
     rules = rules_of(folders)
     owners = load_owners(config) if config else ()
     tell = channels(None if dry_run else config, flows=target)
-    if state_file is None:
-        state_file = _default_state(target)
-    if dry_run and not state_file.exists():
-        state_file = Path(":memory:")
+    state_file = state_path(target, state_file)
     say = _Warnings()
-
     flows = partial(open_flows, target, namespace=namespace, ca=ca)
+    fresh = not state_file.exists()
+    if fresh and dry_run:
+        state_file = Path(":memory:")
+    elif fresh and every is None:
+        with flows():
+            pass  # where there are none, no file is left behind
 
     with State(state_file, _name(target, namespace)) as state:
         if every is None:
@@ -147,13 +142,6 @@ def _name(target: str, namespace: str | None) -> str:
 
     server = target if target.startswith("cloud:") else public_url(target)
     return f"{server}, namespace {namespace}" if namespace else server
-
-
-def _default_state(target: str) -> Path:
-    if is_elasticsearch(target):
-        return Path("vpcflow-alerts.db")
-    store = Path(target).resolve()
-    return store.with_name(f"{store.name}-alerts.db")
 
 
 def _summary(done: Round, rules: int) -> None:

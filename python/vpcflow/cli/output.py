@@ -12,7 +12,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLE_ROWS",
     "count",
+    "form_of",
     "open_output",
     "parquet_output",
     "print_table",
@@ -54,6 +55,24 @@ def printable(text: str) -> str:
 def count(number: int, noun: str) -> str:
     """``1 file``, ``2,000 files``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def form_of(output: str | None, endings: Mapping[str, str], usual: str) -> str:
+    """The format that a file's name ends in.
+
+    Args:
+        output: the file; None and ``-`` are standard output.
+        endings: the format of each ending, without its dot.
+        usual: the format where the name has none.
+
+    Raises:
+        ConfigError: no format has this ending.
+    """
+    ending = Path(output or "").suffix.lower().removeprefix(".")
+    if ending and ending not in endings:
+        known = ", ".join(f".{one}" for one in endings)
+        raise ConfigError(f"{output}: no format is called {ending}; take {known}, or say which with --format")
+    return endings.get(ending, usual)
 
 
 def size(nbytes: float) -> str:

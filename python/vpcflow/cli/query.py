@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ from vpcflow.sinks import without_userinfo
 __all__ = ["query"]
 
 _FORMATS = ["table", "csv", "json", "ndjson", "parquet"]
+_ENDINGS = {form: form for form in _FORMATS[1:]} | {"jsonl": "ndjson", "txt": "table"}
 
 # No statement of SQL that asks for something is a single word; the name of a question is.
 _NAME = re.compile(r"[A-Za-z][\w-]*")
@@ -31,7 +31,7 @@ _OF_NAMES = {
 
 
 @click.command(short_help="Ask flows by the names of questions, or a store in SQL.")
-@click.argument("asked", metavar="NAME|SQL", required=False)
+@click.argument("words", metavar="NAME|SQL", nargs=-1)
 @click.option("--list", "listing", is_flag=True, help="List the questions that have names.")
 @time_options("1d")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="As many rows at most.")
@@ -40,10 +40,11 @@ _OF_NAMES = {
     "--format",
     "form",
     type=click.Choice(_FORMATS),
-    help="How the rows are written.  [default: by the suffix of -o, else table]",
+    help="How the rows are written. [default: by the ending of -o: .csv, .json, .ndjson or .jsonl, .parquet, "
+    ".txt; else table]",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of standard output.")
-def query(asked: str | None, target: str, form: str | None, output: str | None, **more: Any) -> None:
+def query(words: tuple[str, ...], target: str, form: str | None, output: str | None, **more: Any) -> None:
     """Ask a Parquet store or an Elasticsearch by the NAME of a question, or a store in SQL (DuckDB's).
 
     --list has the names. A question is asked of the flows of the last day, or of --last, or of --since and
@@ -68,13 +69,17 @@ def query(asked: str | None, target: str, form: str | None, output: str | None, 
     Exit codes: 0 done; 1 it can't be answered: wrong SQL, a server that doesn't answer; 2 wrong usage, no
     store, or the flows lack what the question is about.
     """  # noqa: D301 - click's mark for lines that stay as they are
+    from vpcflow.cli.output import form_of
     from vpcflow.cli.query_named import answer_named, list_names
 
-    form = form or _by_suffix(output)
+    form = form or form_of(output, _ENDINGS, "table")
+    asked = words[0] if words else ""
     if more.pop("listing"):
         list_names(form, output)
-    elif asked is None:
+    elif not words:
         raise click.UsageError("Missing argument 'NAME|SQL'; vpcflow query --list has the names.")
+    elif len(words) > 1:
+        raise click.UsageError("a NAME is one word, such as top-talkers, and SQL stands in quotes")
     elif _NAME.fullmatch(asked):
         answer_named(asked, target, form, output, **more)
     else:
@@ -108,11 +113,6 @@ def _answer_sql(sql: str, store: str, form: str, output: str | None) -> None:
         rows = run(connection, sql)
         with open_output(output) as file:
             write_rows(rows, form, file)
-
-
-def _by_suffix(output: str | None) -> str:
-    suffix = Path(output or "").suffix.lower().removeprefix(".")
-    return {"jsonl": "ndjson"}.get(suffix, suffix if suffix in _FORMATS else "table")
 
 
 def _parquet(sql: str, store: str, output: str | None) -> None:

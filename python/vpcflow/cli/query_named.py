@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def _say_why_nothing(engine: Engine, period: Period) -> None:
 
     [[flows]] = answer(Query.parse({"metrics": [{"count": "flows"}]}), engine, period).rows
     if flows:
-        click.echo("None of the flows of that time is asked for.", err=True)
+        click.echo("None of the flows of that time is of this kind.", err=True)
         return
     ends = Query(Filter(), metrics=(Metric("first", "first"), Metric("last", "last")))
     [[first, last]] = answer(ends, engine, None).rows
@@ -107,6 +108,11 @@ def _value(value: Any) -> Any:
     return value
 
 
+def _short(value: Any) -> Any:
+    """A share as people read it: 0.182, not 0.18181818181818182."""
+    return round(value, 3) if isinstance(value, float) else value
+
+
 def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
@@ -114,6 +120,8 @@ def _moment(moment: datetime) -> str:
 def _write(rows: Rows, types: list[str], form: str, output: str | None) -> None:
     from vpcflow.cli.output import open_output, parquet_output, write_rows
 
+    if form == "table":
+        rows = replace(rows, rows=(tuple(map(_short, row)) for row in rows.rows))
     if form != "parquet":
         with open_output(output) as file:
             write_rows(rows, form, file)

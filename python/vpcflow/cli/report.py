@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _FORMATS = ["html", "json", "csv", "png"]
+_ENDINGS = {form: form for form in _FORMATS} | {"htm": "html"}
 
 
 @click.command(short_help="Make the dashboards one page that needs no Kibana.")
@@ -31,7 +32,7 @@ _FORMATS = ["html", "json", "csv", "png"]
     "--format",
     "form",
     type=click.Choice(_FORMATS),
-    help="html is the page, png a folder of pictures. [default: by the suffix of -o, else html]",
+    help="html is the page, png a folder of pictures. [default: by the ending of -o, else html]",
 )
 @time_options("all flows")
 @click.option("--dashboard", "names", metavar="NAME", multiple=True, help="Only this one. Can be repeated.")
@@ -65,11 +66,11 @@ def report(  # noqa: PLR0917 - click passes them by name
 
     Exit code: 0 it was made, 1 a server did not answer, 2 wrong usage, or there are no flows.
     """  # noqa: D301 - click's mark for lines that stay as they are
-    from vpcflow.cli.output import open_output, printable, size
+    from vpcflow.cli.output import form_of, open_output, printable, size
     from vpcflow.cli.progress import show_steps
     from vpcflow.report.build import build, dashboards
 
-    form = form or _by_suffix(output)
+    form = form or form_of(output, _ENDINGS, "html")
     if show and (form != "html" or output == "-"):
         raise click.UsageError("--open is for a page in a file")
     period = None
@@ -97,13 +98,6 @@ def report(  # noqa: PLR0917 - click passes them by name
         import webbrowser
 
         webbrowser.open(Path(output).resolve().as_uri())
-
-
-def _by_suffix(output: str | None) -> str:
-    suffix = Path(output or "").suffix.lower().removeprefix(".")
-    if suffix not in {*_FORMATS, "htm", ""}:
-        raise ConfigError(f"{output}: no format is called {suffix}; say with --format which it is")
-    return suffix if suffix in _FORMATS else "html"
 
 
 def _content(ask: Callable[..., Report], form: str) -> bytes:

@@ -162,7 +162,8 @@ def _acl_values(it: _Add, one: AclEntry) -> dict[str, Any]:
         "network_acl_id": it.target or "",
         "rule_number": one.number,
         "egress": one.direction == "egress",
-        "protocol": protocol(one.protocol),
+        # The provider knows ICMP of IPv6 by another name than EC2, and by its number.
+        "protocol": "58" if one.protocol == 58 else protocol(one.protocol),
         "rule_action": "allow",
         "cidr_block" if one.network.version == 4 else "ipv6_cidr_block": str(one.network),
     }

@@ -138,7 +138,10 @@ def _nothing(engine: Engine) -> str:
     """Why there are no flows."""
     there = extent(engine)
     if there is None:
-        return "no record has addresses: interfaces had no traffic, or AWS skipped what they had"
+        return (
+            "no record has addresses: nothing is indexed yet, interfaces had no traffic, or AWS skipped what "
+            "they had"
+        )
     return (
         f"no flows in this time; those there are go from {moment(there.start)} to {moment(there.end)} UTC:"
         " give another with --last, or --since and --until"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vpcflow.elastic import stored
-from vpcflow.elastic.client import reason
-from vpcflow.elastic.setup import Change, Plan
+from vpcflow.elastic.setup import Change, Plan, carry_out
 from vpcflow.elastic.template import NAME, Part, template_name
 
 if TYPE_CHECKING:
@@ -69,18 +69,16 @@ def apply(client: Elasticsearch, plan: Plan) -> None:
         elasticsearch.ApiError: the credentials don't reach that far.
         elasticsearch.TransportError: as the client raises it.
     """
-    from elasticsearch import ApiError, AuthenticationException, AuthorizationException, NotFoundError
+    from elasticsearch import NotFoundError
 
+    def delete(part: Part) -> None:
+        with suppress(NotFoundError):  # somebody else was faster
+            _delete(client, part)
+
+    carry_out(plan, delete)
     for change in plan.changes:
-        try:
-            _delete(client, change.part)
-        except (AuthenticationException, AuthorizationException):
-            raise
-        except NotFoundError:
-            continue  # somebody else was faster
-        except ApiError as error:
-            change.error = f"{reason(error.body)}; {_ADVICE[change.part.kind]}"
-            break
+        if change.error:
+            change.error += f"; {_ADVICE[change.part.kind]}"
 
 
 def _namespace(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from vpcflow.elastic import stored
@@ -28,11 +29,11 @@ from vpcflow.elastic.template import (
 from vpcflow.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from elasticsearch import Elasticsearch
 
-__all__ = ["Change", "Plan", "apply", "prepare", "put_template"]
+__all__ = ["Change", "Plan", "apply", "carry_out", "prepare", "put_template"]
 
 #: How often a server may refuse something before it is taken to mean it: there is not that much to drop.
 _TRIES = 20
@@ -58,7 +59,7 @@ class Change:
 
     @property
     def due(self) -> bool:
-        return self.what in ("created", "changed")
+        return self.what in ("created", "changed", "removed")
 
 
 @dataclass(slots=True)
@@ -115,13 +116,18 @@ def apply(client: Elasticsearch, plan: Plan) -> None:
         elasticsearch.ApiError: the credentials don't reach that far.
         elasticsearch.TransportError: as the client raises it.
     """
+    carry_out(plan, partial(_put, client))
+
+
+def carry_out(plan: Plan, do: Callable[[Part], None]) -> None:
+    """Has each change done that is due, as `apply` says; `do` asks the server for one."""
     from elasticsearch import ApiError, AuthenticationException, AuthorizationException
 
     for change in plan.changes:
         if not change.due:
             continue
         try:
-            _put(client, change.part)
+            do(change.part)
         except (AuthenticationException, AuthorizationException):
             raise
         except ApiError as error:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from elasticsearch import Elasticsearch
 
-__all__ = ["components", "is_ours", "policies", "streams", "templates"]
+__all__ = ["components", "is_ours", "namespaces", "policies", "streams", "templates"]
+
+#: Namespaces that are named at most.
+_MANY = 1_000
 
 
 def templates(client: Elasticsearch) -> dict[str, dict[str, Any]]:
@@ -52,6 +55,19 @@ def policies(client: Elasticsearch, name: str) -> dict[tuple[Kind, str], dict[st
 def is_ours(stored: Mapping[str, Any]) -> bool:
     """Whether vpcflow has stored it."""
     return bool(stored.get("_meta", {}).get("managed_by") == "vpcflow")
+
+
+def namespaces(client: Elasticsearch) -> list[str]:
+    """Those with flows that the credentials may read; the privilege to read is enough to ask.
+
+    Raises:
+        elasticsearch.ApiError: flows can't be searched.
+    """
+    names = {"terms": {"field": "data_stream.namespace", "size": _MANY}}
+    found = client.search(index=f"logs-{DATASET}-*", size=0, aggregations={"names": names})
+    if "aggregations" not in found:  # no data stream at all
+        return []
+    return sorted(bucket["key"] for bucket in found["aggregations"]["names"]["buckets"])
 
 
 def streams(client: Elasticsearch, namespace: str | None) -> list[str]:

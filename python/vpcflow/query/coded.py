@@ -7,6 +7,7 @@ of numbers. To group by fields that share a column is to mask its bits: by twent
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,8 +33,6 @@ __all__ = ["CodedColumns", "codable", "code", "group"]
 
 #: A field with more values stays as it is.
 _VALUES = 250_000
-#: So many files are read at once.
-_STREAMS = 2
 #: Bits of a shared column, whose numbers are above 0.
 _BITS = 63
 #: More ranges than these are a list of numbers.
@@ -166,9 +165,10 @@ def code(
             making.plain.append((field, there[field], _size(ends)))
         types = ", ".join(f"{identifier(column)} {of}" for column, of in making.types().items())
         fetch(connection, f"CREATE TABLE {name} ({types})")
-        # DuckDB reads one stream at a time in each thread.
-        with ThreadPoolExecutor(_STREAMS) as pool:
-            list(pool.map(making.fill, [paths[at::_STREAMS] for at in range(_STREAMS)]))
+        # A thread reads one stream at a time.
+        streams = os.cpu_count() or 1
+        with ThreadPoolExecutor(streams) as pool:
+            list(pool.map(making.fill, [paths[at::streams] for at in range(streams)]))
     except (QueryError, DecodeError):
         return None
     plain, added = {field for field, *_ in making.plain}.difference(sums), there.keys() & set(sums)

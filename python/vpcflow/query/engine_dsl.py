@@ -121,10 +121,11 @@ def _value(metric: Metric, found: dict[str, Any], count: int) -> Any:
         case "share":
             return found["doc_count"] / count if count else None
         case "first" | "last":
-            return None if found["value"] is None else _date(found["value"])
+            moment = found.get("value")  # where there is no index at all, there is no number either
+            return None if moment is None else _date(moment)
         case "sum" if kind(metric.field or "") == "double":
-            return found["value"]
-    return int(found["value"])
+            return found.get("value", 0.0)
+    return int(found.get("value", 0))
 
 
 def _key(field: str, value: Any) -> Any:

@@ -6,14 +6,22 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from vpcflow.errors import ConfigError
 from vpcflow.query.answer import Engine, Step
 from vpcflow.query.model import Period
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
 
 __all__ = ["is_elasticsearch", "open_flows"]
 
 #: So many rows ES|QL gives at once.
 _MOST = 10_000
+
+#: So many namespaces are named.
+_NAMED = 10
 
 
 def is_elasticsearch(target: str | os.PathLike[str]) -> bool:
@@ -41,7 +49,8 @@ def open_flows(
             all of them. A step with one opens those of its own days in any case.
 
     Raises:
-        ConfigError: there is no store, nothing is in it, or the URL, certificate or credentials won't do.
+        ConfigError: there is no store, nothing is in it, there is no such namespace, or the URL, certificate
+            or credentials won't do.
         SinkError: Elasticsearch can't be reached.
     """
     text = os.fspath(target)
@@ -66,6 +75,8 @@ def _elasticsearch(url: str, namespace: str | None, ca: str | os.PathLike[str] |
 
     index = f"logs-{DATASET}-*" if namespace is None else data_stream(namespace)
     with Reader(url, ca=ca) as reader, connect(url, ca=ca) as client:
+        if namespace is not None:
+            _check(client, public_url(url), namespace, index)
         first = engine_esql.engine(reader, index)
         every = engine_dsl.engine(client, public_url(url), index)
         has_esql = _version(client.info()["version"]["number"]) >= (8, 11)
@@ -75,6 +86,31 @@ def _elasticsearch(url: str, namespace: str | None, ca: str | os.PathLike[str] |
             return first(step) if few and has_esql else every(step)
 
         yield ask
+
+
+def _check(client: Elasticsearch, where: str, namespace: str, index: str) -> None:
+    """Says of a namespace that isn't there which ones are."""
+    from elasticsearch import ApiError, NotFoundError, TransportError
+    from vpcflow.elastic.client import explain
+    from vpcflow.elastic.stored import namespaces
+
+    try:
+        try:
+            client.field_caps(index=index, fields="@timestamp")  # of all requests of readers the cheapest
+        except NotFoundError:
+            there = namespaces(client)
+        else:
+            return
+    except (ApiError, TransportError) as error:
+        raise explain(error, where) from error
+    named = ", ".join(there[:_NAMED])
+    if len(there) > _NAMED:
+        named += f" and {len(there) - _NAMED} more"
+    fill = f"vpcflow index SOURCE --to {where} --namespace {namespace}"
+    known = f"there are {named}" if there[1:] else f"there is {named}" if there else "there is none yet"
+    raise ConfigError(
+        f"{where} has no namespace {namespace}: there is no data stream {index}; {known}; to fill it: {fill}"
+    )
 
 
 def _version(number: str) -> tuple[int, int]:

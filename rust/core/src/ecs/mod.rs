@@ -26,6 +26,7 @@ pub(crate) use enriched::enriched;
 #[cfg(feature = "parquet")]
 pub(crate) use mapping::{Constant, Source};
 pub(crate) use mapping::{Mapped, mapping};
+pub(crate) use out::SHORT;
 pub(crate) use plan::write_value;
 #[cfg(feature = "parquet")]
 pub(crate) use service::name as service_name;

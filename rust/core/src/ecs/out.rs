@@ -7,8 +7,8 @@
 
 use std::io::{self, Write};
 
-/// The most that a short piece is.
-pub(super) const SHORT: usize = 32;
+/// The most that a short piece is. Texts that pieces are copied from have so many bytes more behind them.
+pub(crate) const SHORT: usize = 32;
 
 /// As many bytes leave at once.
 const PIECE: usize = 64 << 10;

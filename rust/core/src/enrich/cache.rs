@@ -4,14 +4,14 @@
 //! and nothing is rendered anew, but where parts say the same objects.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use rustc_hash::FxHashMap;
 
 use super::added::{Added, Whole};
 use super::fields::Fields;
 use super::pieces::{Fragment, Piece, Pieces};
-use super::{Asked, Enricher, Interface, Key, Knowledge};
+use super::{Asked, Enricher, Interface, Key, Knowledge, TooLong};
 use crate::batch::{Batch, Column, Span};
 use crate::ecs::{Mapped, enriched};
 use crate::field::Field;
@@ -38,6 +38,7 @@ pub(super) struct Cache {
     longest_whole: usize,
     /// The fields of documents of the last format, without or with directions.
     mapping: Option<(Arc<Format>, bool, Arc<[Mapped]>)>,
+    too_long: Arc<TooLong>,
 }
 
 /// A part of an enricher.
@@ -58,6 +59,8 @@ struct Summary {
     roots: (u16, u16),
     of_record: bool,
     fragment: Fragment,
+    /// It has JSON that no fragment can be of.
+    too_long: bool,
 }
 
 /// What is known of each address or interface. Entry 0 is what nobody knows anything of.
@@ -77,6 +80,7 @@ impl Cache {
         enrichers: &[Arc<dyn Enricher>],
         knowledge: Vec<Arc<dyn Knowledge>>,
         fields: Arc<Fields>,
+        too_long: Arc<TooLong>,
     ) -> Cache {
         let parts = [Key::Address, Key::Interface].map(|key| {
             let asked = (0..enrichers.len()).filter(|&at| enrichers[at].key() == key);
@@ -97,6 +101,7 @@ impl Cache {
             wholes: FxHashMap::default(),
             longest_whole: 0,
             mapping: None,
+            too_long,
         };
         cache.forget_entries();
         cache
@@ -248,6 +253,9 @@ impl Cache {
                 pieces.clear();
                 pieces.push(self.together(key, found, address));
             }
+            if pieces.iter().any(|piece| piece.too_long) {
+                self.too_long.lock().unwrap_or_else(PoisonError::into_inner).insert(asked.shown(at));
+            }
             self.entries.push(&pieces);
         }
     }
@@ -333,7 +341,8 @@ impl Summary {
         let root = |root: usize| u16::try_from(root).unwrap_or(u16::MAX);
         let roots = (root(piece.roots.0), root(piece.roots.1));
         let (number, fragment) = pieces.push(fields, piece);
-        Summary { number, roots, of_record, fragment }
+        let too_long = fragment.is_none();
+        Summary { number, roots, of_record, fragment: fragment.unwrap_or(Fragment::NONE), too_long }
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use added::{Added, Side};
 pub(crate) use fields::Known;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,6 +59,20 @@ pub enum Asked<'a> {
     Addresses(&'a [IpAddr]),
     /// Of an enricher with [`Key::Interface`].
     Interfaces(&'a [Interface<'a>]),
+}
+
+impl Asked<'_> {
+    /// One of them, as messages name it.
+    fn shown(&self, at: usize) -> String {
+        match self {
+            Asked::Addresses(addresses) => addresses[at].to_canonical().to_string(),
+            Asked::Interfaces(interfaces) => {
+                let Interface { account_id, vpc_id, subnet_id, interface_id, instance_id } = interfaces[at];
+                let ids = [account_id, vpc_id, subnet_id, interface_id, instance_id];
+                ids.into_iter().flatten().collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
 }
 
 /// A value of a field.
@@ -123,13 +138,17 @@ pub struct Enrichment {
     fields: Arc<Fields>,
     /// One for each thread that is at work, so that none waits for another.
     caches: Mutex<Vec<Cache>>,
+    too_long: Arc<TooLong>,
 }
+
+/// Addresses and interfaces of which more was said than a document can take.
+type TooLong = Mutex<BTreeSet<String>>;
 
 impl Enrichment {
     /// An error names the field that can't be.
     pub fn new(enrichers: Vec<Arc<dyn Enricher>>) -> Result<Enrichment> {
         let fields = Fields::of(&enrichers)?;
-        Ok(Enrichment { enrichers, fields: Arc::new(fields), caches: Mutex::default() })
+        Ok(Enrichment { enrichers, fields: Arc::new(fields), caches: Mutex::default(), too_long: Arc::default() })
     }
 
     /// The fields that documents get.
@@ -139,7 +158,16 @@ impl Enrichment {
 
     /// What went wrong so far: each once.
     pub fn notes(&self) -> Vec<String> {
-        self.enrichers.iter().flat_map(|enricher| enricher.notes()).collect()
+        let mut notes: Vec<String> = self.enrichers.iter().flat_map(|enricher| enricher.notes()).collect();
+        let too_long = self.too_long.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = too_long.first() {
+            let more =
+                if too_long.len() > 1 { format!(" (and of {} more)", too_long.len() - 1) } else { String::new() };
+            notes.push(format!(
+                "what an enricher said of {first}{more} is longer than 16 MiB as JSON: those documents lack its fields"
+            ));
+        }
+        notes
     }
 
     /// Adds to a batch what is known of its addresses and interfaces. Its directions are set before, if they are to be.
@@ -151,7 +179,7 @@ impl Enrichment {
         let cache = self.caches.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut cache = match cache {
             Some(cache) if cache.knows(&current) => cache,
-            _ => Cache::new(&self.enrichers, current, self.fields.clone()),
+            _ => Cache::new(&self.enrichers, current, self.fields.clone(), self.too_long.clone()),
         };
         batch.added = Some(cache.look_up(batch));
         self.caches.lock().unwrap_or_else(PoisonError::into_inner).push(cache);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fields::{Fields, Place};
 use super::{Answer, Said};
-use crate::ecs::write_value;
+use crate::ecs::{SHORT, write_value};
 
 /// What a part of an enricher, or several together, say of an address or an interface.
 #[derive(Debug, Clone, Default)]
@@ -104,15 +104,11 @@ pub(crate) struct Pieces {
 #[derive(Debug, Default)]
 struct Chunk {
     pieces: Vec<Piece>,
-    /// The sides' fields of all of them as members of an object, with a comma behind each; and [`SPARE`] bytes more.
+    /// The sides' fields of all of them as members of an object, with a comma behind each; and [`SHORT`] bytes more.
     json: Vec<u8>,
     /// For each piece, where its JSON begins.
     starts: Vec<u32>,
 }
-
-/// So that a short piece can be copied as 32 bytes.
-const SPARE: usize = 32;
-
 impl Pieces {
     pub(super) fn new() -> Pieces {
         let mut pieces = Pieces::default();
@@ -130,26 +126,31 @@ impl Pieces {
         self.chunks.len() == CHUNKS
     }
 
-    /// Takes a piece; gives its number, and the fragment of its JSON.
-    pub(super) fn push(&mut self, fields: &Fields, piece: Piece) -> (u32, Fragment) {
+    /// Takes a piece; gives its number, and the fragment of its JSON; None of one that is too long.
+    pub(super) fn push(&mut self, fields: &Fields, piece: Piece) -> (u32, Option<Fragment>) {
         // A chunk that a batch has is not changed any more.
         let roomy = |last: &mut Chunk| last.pieces.len() < 1 << BITS && last.json.len() < 1 << 30;
         if !self.chunks.last_mut().and_then(Arc::get_mut).is_some_and(roomy) {
-            self.chunks.push(Arc::new(Chunk { json: vec![0; SPARE], ..Chunk::default() }));
+            self.chunks.push(Arc::new(Chunk { json: vec![0; SHORT], ..Chunk::default() }));
         }
         let at = self.chunks.len() - 1;
-        let Some(chunk) = self.chunks.last_mut().and_then(Arc::get_mut) else { return (0, Fragment::NONE) };
-        let start = chunk.json.len() - SPARE;
+        let Some(chunk) = self.chunks.last_mut().and_then(Arc::get_mut) else {
+            return (0, Some(Fragment::NONE));
+        };
+        let start = chunk.json.len() - SHORT;
         chunk.json.truncate(start);
         members(fields, &piece.side, &mut chunk.json);
-        // A field of so many megabytes is a mistake of its enricher.
-        chunk.json.truncate(if chunk.json.len() - start > LONGEST { start } else { chunk.json.len() });
-        let length = chunk.json.len() - start;
-        chunk.json.resize(start + length + SPARE, 0);
+        let fits = chunk.json.len() - start <= LONGEST;
+        let length = if fits { chunk.json.len() - start } else { 0 };
+        chunk.json.truncate(start + length);
+        chunk.json.resize(start + length + SHORT, 0);
         chunk.starts.push(start as u32);
         chunk.pieces.push(piece);
-        let fragment = if length == 0 { Fragment::NONE } else { Fragment::new(at, start, length) };
-        ((at << BITS | (chunk.pieces.len() - 1)) as u32, fragment)
+        let number = (at << BITS | (chunk.pieces.len() - 1)) as u32;
+        if !fits {
+            return (number, None);
+        }
+        (number, Some(if length == 0 { Fragment::NONE } else { Fragment::new(at, start, length) }))
     }
 
     pub(super) fn piece(&self, number: u32) -> &Piece {
