@@ -2,8 +2,10 @@
 
 mod columns;
 mod dictionary;
+mod hybrid;
 mod parquet_file;
 mod store;
+mod texts;
 mod views;
 
 pub use parquet_file::ParquetWriter;
