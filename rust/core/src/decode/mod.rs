@@ -2,6 +2,8 @@
 
 mod addresses;
 mod concat;
+#[cfg(feature = "parquet")]
+mod dictionaries;
 mod lines;
 #[cfg(feature = "parquet")]
 mod parquet;
