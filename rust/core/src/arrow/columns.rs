@@ -156,7 +156,7 @@ impl<'a> Builder<'a> {
         let text = &self.context.batch.text[..];
         // Where a packet's address is the record's own, it lies in the buffers of that column already.
         let twin = self.context.batch.format.twin(at).map(|twin| (self.spans(twin), self.addresses(twin)));
-        let mut buffer = Vec::new();
+        let mut buffer = Vec::with_capacity(8 * self.rows());
         let mut views = Views::new(self.rows());
         for (row, span) in self.spans(at).iter().enumerate() {
             views.push(match &twin {
