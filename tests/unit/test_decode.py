@@ -224,6 +224,18 @@ class TestParquet:
         assert sum(len(batch) for batch in vpcflow.read(data)) == 30000
         assert len(vpcflow.parse(data)) == 30000
 
+    @pytest.mark.parametrize("version", ["1.0", "2.0"])
+    @pytest.mark.parametrize("dictionaries", [True, False])
+    @pytest.mark.parametrize("compression", ["gzip", "zstd", "snappy", "lz4", "none"])
+    def test_pages_of_every_kind(self, compression: str, dictionaries: bool, version: str) -> None:
+        options = {"compression": compression, "use_dictionary": dictionaries, "data_page_version": version}
+        batch = vpcflow.parse(samples.parquet(samples.V2, RECORDS, data_page_size=64, **options))
+        plain = vpcflow.parse(PLAIN)
+        for fields in ("source", "destination", "network", "cloud"):
+            assert [document[fields] for document in batch.to_ecs()] == [
+                document[fields] for document in plain.to_ecs()
+            ]
+
     def test_dictionaries_that_batches_share(self) -> None:
         addresses = ["10.0.0.1", "10.0.0.2", " 10.0.0.3 ", "nowhere", "-", None, "2001:db8::1"]
         table = pa.table(

@@ -6,6 +6,8 @@ mod concat;
 mod dictionaries;
 mod lines;
 #[cfg(feature = "parquet")]
+mod pages;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod reader;
 mod scan;

@@ -11,14 +11,13 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, RecordBatch};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field as ArrowField, Schema, TimeUnit};
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::reader::ChunkReader;
 
 use super::dictionaries::{Dictionaries, Recent, needs_escapes, put};
 use super::text::quoted;
-use super::{Chunk, Kind as ChunkKind, Options};
+use super::{Chunk, Kind as ChunkKind, Options, pages};
 use crate::batch::{ABSENT, Batch, Column, OnError, Origin, Span, now};
 use crate::error::{Error, RecordError, Result};
 use crate::field::{Kind, MAX_TIME};
@@ -46,8 +45,13 @@ impl Rows {
             metadata.metadata().clone(),
             options.with_schema(Arc::new(with_dictionaries(metadata.schema()))),
         );
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, as_dictionaries.unwrap_or(metadata));
-        let reader = builder.with_batch_size(ROWS).build().map_err(|error| broken(&error))?;
+        let metadata = as_dictionaries.unwrap_or(metadata);
+        let schema = metadata.parquet_schema();
+        let levels = parquet_to_arrow_field_levels(schema, ProjectionMask::all(), Some(metadata.schema().fields()));
+        let all = pages::All::new(file, metadata.metadata().clone());
+        let reader =
+            levels.and_then(|levels| ParquetRecordBatchReader::try_new_with_row_groups(&levels, &all, ROWS, None));
+        let reader = reader.map_err(|error| broken(&error))?;
         Ok(Rows { reader, format, recent: Recent::default(), next_row: 1 })
     }
 
