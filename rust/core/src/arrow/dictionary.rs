@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
@@ -68,6 +69,14 @@ pub(super) fn of_texts(texts: impl Iterator<Item = Option<String>>) -> ArrayRef 
     let mut key = |text: String| *known.entry(text).or_insert_with_key(|text| add(&mut values, text));
     let keys = texts.map(|text| text.map_or(NULL, &mut key)).collect();
     finish(keys, values)
+}
+
+/// The same dictionary with other texts, if each of its texts has one: the keys take no memory then.
+pub(super) fn renamed<'t>(array: &ArrayRef, name: impl Fn(&str) -> Option<&'t str>) -> Option<ArrayRef> {
+    let array = array.as_dictionary_opt::<Int32Type>()?;
+    let texts = array.values().as_string_opt::<i32>()?.iter().map(|text| name(text?));
+    let texts: StringArray = texts.map(|text| text.ok_or(())).collect::<Result<Vec<_>, _>>().ok()?.into();
+    Some(Arc::new(array.with_values(Arc::new(texts))))
 }
 
 /// One of a few texts for each row, by its number.
