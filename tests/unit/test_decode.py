@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import threading
 from pathlib import Path
 
@@ -222,6 +223,48 @@ class TestParquet:
         data = samples.parquet(samples.V2, RECORDS * 300, row_group_size=1000)
         assert sum(len(batch) for batch in vpcflow.read(data)) == 30000
         assert len(vpcflow.parse(data)) == 30000
+
+    @pytest.mark.parametrize("version", ["1.0", "2.0"])
+    @pytest.mark.parametrize("dictionaries", [True, False])
+    @pytest.mark.parametrize("compression", ["gzip", "zstd", "snappy", "lz4", "none"])
+    def test_pages_of_every_kind(self, compression: str, dictionaries: bool, version: str) -> None:
+        options = {"compression": compression, "use_dictionary": dictionaries, "data_page_version": version}
+        batch = vpcflow.parse(samples.parquet(samples.V2, RECORDS, data_page_size=64, **options))
+        plain = vpcflow.parse(PLAIN)
+        for fields in ("source", "destination", "network", "cloud"):
+            assert [document[fields] for document in batch.to_ecs()] == [
+                document[fields] for document in plain.to_ecs()
+            ]
+
+    def test_dictionaries_that_batches_share(self) -> None:
+        addresses = ["10.0.0.1", "10.0.0.2", " 10.0.0.3 ", "nowhere", "-", None, "2001:db8::1"]
+        table = pa.table(
+            {
+                "account_id": ["123456789010", 'a "quoted" one', None] * 7000,
+                "srcaddr": addresses * 3000,
+                "dstaddr": pa.array([None] * 21000, pa.string()),
+                "pkt_srcaddr": ["10.0.0.2", *["10.0.0.9"] * 9] * 2100,
+                "bytes": pa.array(range(21000), pa.int64()),
+            }
+        )
+
+        def documents(**options: object) -> tuple[bytes, bytes, list[tuple[int, str | None, bytes]]]:
+            file = io.BytesIO()
+            pq.write_table(table, file, **options)
+            batch, data = vpcflow.parse(file.getvalue()), file.getvalue()
+            parts = b"".join(part.to_ndjson() for part in vpcflow.read(data))
+            # An error's time is that of its reading.
+            now = re.compile(rb'"(ingested|@timestamp)":"[^"]*"')
+            whole, parts = (now.sub(b"", said) for said in (batch.to_ndjson(), parts))
+            return whole, parts, [(error.line, error.field, error.raw) for error in batch.errors]
+
+        shared = documents()
+        assert shared[0].count(b"\n") == 21000
+        assert shared[0] == shared[1]
+        assert [line for line, _, _ in shared[2]] == list(range(4, 21000, 7))
+        # Never the same dictionary twice, and none at all.
+        assert documents(row_group_size=1500) == shared
+        assert documents(use_dictionary=False) == shared
 
     @pytest.mark.parametrize("keep", [4, 8, 100, 1000, -8, -1])
     def test_cut_short(self, keep: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -35,10 +34,15 @@ class Countries(NamedTuple):
 
 def find() -> Countries | None:
     """The database, if the extra is installed."""
+    spec = find_spec(_MODULE)
+    if spec is None or spec.origin is None:
+        return None
+    # Takes longer to import than all else that is done here, and most have no such package.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         year, month, day, *_ = (int(part) for part in version(_PACKAGE).split("."))
     except (PackageNotFoundError, ValueError):
         return None
-    spec = find_spec(_MODULE)
-    path = Path(spec.origin).parent / _FILE if spec and spec.origin else None
-    return Countries(path, date(year, month, day)) if path and path.is_file() else None
+    path = Path(spec.origin).parent / _FILE
+    return Countries(path, date(year, month, day)) if path.is_file() else None

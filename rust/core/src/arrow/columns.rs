@@ -49,11 +49,12 @@ impl<'a> Builder<'a> {
             Source::Time(at) => self.once(at, field.es, || self.times(at)),
             Source::Constant(Constant::Ingested) => Arc::new(moments(vec![batch.ingested; self.rows()].into(), None)),
             Source::Number(at) => self.once(at, field.es, || self.numbers(at, field.es)),
-            Source::NumberAsText(at) => dictionary::of_numbers(self.ints(at), |number| {
-                (number != ABSENT).then(|| itoa::Buffer::new().format(number).into())
-            }),
+            Source::NumberAsText(at) => self.numbers_as_texts(at),
             Source::Transport(at) => {
-                dictionary::of_numbers(self.ints(at), |number| protocol_keyword(number).map(Into::into))
+                let keyword = |number: &str| protocol_keyword(number.parse().ok()?);
+                dictionary::renamed(&self.numbers_as_texts(at), keyword).unwrap_or_else(|| {
+                    dictionary::of_numbers(self.ints(at), |number| protocol_keyword(number).map(Into::into))
+                })
             }
             Source::Service { .. } => {
                 let codes: Vec<_> =
@@ -64,9 +65,14 @@ impl<'a> Builder<'a> {
             Source::Text(at) => self.texts(at),
             Source::Region(Some(at)) if batch.origin.region.is_none() => self.texts(at),
             Source::Direction(at) => self.directions(field, at),
-            Source::Outcome(at) => {
+            Source::Outcome(at) => dictionary::renamed(&self.texts(at), |action| match action {
+                "ACCEPT" => Some("success"),
+                "REJECT" => Some("failure"),
+                _ => None,
+            })
+            .unwrap_or_else(|| {
                 dictionary::of_choices(self.rows(), &["success", "failure"], |row| self.verdict(Some(at), row))
-            }
+            }),
             Source::NetworkType(at) => dictionary::of_choices(self.rows(), &["ipv4", "ipv6"], |row| {
                 self.context.address(at, row).map(|address| i32::from(address.is_ipv6()))
             }),
@@ -145,6 +151,13 @@ impl<'a> Builder<'a> {
         Arc::new(PrimitiveArray::<Int64Type>::new(values.iter().copied().collect(), nulls(values)))
     }
 
+    fn numbers_as_texts(&self, at: usize) -> ArrayRef {
+        self.once(at, Type::Keyword, || {
+            let text = |number| (number != ABSENT).then(|| itoa::Buffer::new().format(number).into());
+            dictionary::of_numbers(self.ints(at), text)
+        })
+    }
+
     fn texts(&self, at: usize) -> ArrayRef {
         self.once(at, Type::Keyword, || dictionary::of_spans(self.spans(at), &self.context.batch.text))
     }
@@ -156,7 +169,7 @@ impl<'a> Builder<'a> {
         let text = &self.context.batch.text[..];
         // Where a packet's address is the record's own, it lies in the buffers of that column already.
         let twin = self.context.batch.format.twin(at).map(|twin| (self.spans(twin), self.addresses(twin)));
-        let mut buffer = Vec::new();
+        let mut buffer = Vec::with_capacity(8 * self.rows());
         let mut views = Views::new(self.rows());
         for (row, span) in self.spans(at).iter().enumerate() {
             views.push(match &twin {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, ScalarBuffer};
@@ -20,7 +21,7 @@ pub(super) fn of_spans(spans: &[Span], text: &[u8]) -> ArrayRef {
     if spans.iter().all(|span| same(span.of(text), first)) {
         return of_one(spans.len(), std::str::from_utf8(first).ok().filter(|text| !text.is_empty()));
     }
-    let mut values = StringBuilder::new();
+    let mut values = few();
     let mut known: FxHashMap<&[u8], i32> = FxHashMap::default();
     let mut last: (&[u8], i32) = (&[], NULL);
     let keys = spans.iter().map(|span| {
@@ -46,7 +47,7 @@ pub(super) fn of_numbers(numbers: &[i64], text: impl Fn(i64) -> Option<String>) 
     if numbers.iter().all(|&number| number == first) {
         return of_one(numbers.len(), text(first).as_deref());
     }
-    let mut values = StringBuilder::new();
+    let mut values = few();
     let mut known: FxHashMap<i64, i32> = FxHashMap::default();
     let mut last = None;
     let keys = numbers.iter().map(|&number| match last {
@@ -63,11 +64,19 @@ pub(super) fn of_numbers(numbers: &[i64], text: impl Fn(i64) -> Option<String>) 
 
 /// Any texts of which few differ.
 pub(super) fn of_texts(texts: impl Iterator<Item = Option<String>>) -> ArrayRef {
-    let mut values = StringBuilder::new();
+    let mut values = few();
     let mut known: FxHashMap<String, i32> = FxHashMap::default();
     let mut key = |text: String| *known.entry(text).or_insert_with_key(|text| add(&mut values, text));
     let keys = texts.map(|text| text.map_or(NULL, &mut key)).collect();
     finish(keys, values)
+}
+
+/// The same dictionary with other texts, if each of its texts has one: the keys take no memory then.
+pub(super) fn renamed<'t>(array: &ArrayRef, name: impl Fn(&str) -> Option<&'t str>) -> Option<ArrayRef> {
+    let array = array.as_dictionary_opt::<Int32Type>()?;
+    let texts = array.values().as_string_opt::<i32>()?.iter().map(|text| name(text?));
+    let texts: StringArray = texts.map(|text| text.ok_or(())).collect::<Result<Vec<_>, _>>().ok()?.into();
+    Some(Arc::new(array.with_values(Arc::new(texts))))
 }
 
 /// One of a few texts for each row, by its number.
@@ -77,7 +86,7 @@ pub(super) fn of_choices(rows: usize, texts: &[&str], choice: impl Fn(usize) -> 
 
 /// One of a few texts for each value, by its number.
 pub(super) fn of_keys(keys: Vec<i32>, texts: &[&str]) -> ArrayRef {
-    let mut values = StringBuilder::new();
+    let mut values = few();
     for text in texts {
         values.append_value(text);
     }
@@ -99,6 +108,11 @@ fn zeros(bytes: usize) -> Buffer {
     } else {
         MutableBuffer::from_len_zeroed(bytes).into()
     }
+}
+
+/// Room for few texts. By default there is some for a thousand, and the pages of that are more than those of the keys.
+fn few() -> StringBuilder {
+    StringBuilder::with_capacity(8, 128)
 }
 
 fn add(values: &mut StringBuilder, text: &str) -> i32 {

@@ -5,10 +5,12 @@ mod coded_rows;
 mod columns;
 mod dictionaries;
 mod dictionary;
+mod hybrid;
 mod numbers;
 mod parquet_file;
 mod store;
 mod store_file;
+mod texts;
 mod views;
 
 pub use coded::{Coded, CodedColumns, StoreCodes};

@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::{RecordBatch, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriter, ArrowWriterOptions, compute_leaves,
+};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 
 use super::store_batch;
+use super::texts::{self, Texts};
 use crate::batch::Batch;
 use crate::ecs::Options;
 use crate::error::Result;
@@ -23,8 +27,12 @@ use crate::error::Result;
 /// Rows a row group: few enough to be held in memory by every worker, enough to compress well.
 const ROW_GROUP: usize = 128 << 10;
 
+/// Bytes of different texts a row group, for what it holds in memory.
+const TEXTS: usize = 8 << 20;
+
 /// Columns that differ from record to record: a dictionary of them is not worth its making.
-const DIFFERING: [&str; 5] = ["network.community_id", "log.offset", "source.port", "destination.port", "source.bytes"];
+const DIFFERING: [&str; 6] =
+    ["network.community_id", "log.offset", "source.port", "destination.port", "source.bytes", "event.original"];
 
 /// A file that is removed unless it was put in place.
 pub(super) struct Temporary(PathBuf);
@@ -47,10 +55,21 @@ impl Drop for Temporary {
     }
 }
 
+/// A column of a row group in the making.
+enum Making {
+    Texts(Texts),
+    Other(Box<ArrowColumnWriter>),
+}
+
 /// A Parquet file in the making.
 pub(super) struct Part {
     // Before the file: what can't be flushed any more is dropped first.
-    writer: ArrowWriter<File>,
+    writer: SerializedFileWriter<File>,
+    others: ArrowRowGroupWriterFactory,
+    compressor: texts::Compressor,
+    /// Of the row group, and how many rows it has so far.
+    columns: Vec<Making>,
+    rows: usize,
     schema: SchemaRef,
     file: Temporary,
 }
@@ -63,8 +82,7 @@ impl Part {
             builder.set_column_dictionary_enabled(column(name), false)
         });
         let properties = builder
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(io::Error::other)?))
-            .set_max_row_group_row_count(Some(ROW_GROUP))
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(texts::LEVEL).map_err(io::Error::other)?))
             // A row group is read as a whole: what pages hold would only make small files larger.
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_offset_index_disabled(true)
@@ -78,7 +96,9 @@ impl Part {
         // The Arrow schema would be a third of a small file, and says nothing that Parquet's own doesn't.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, schema.clone(), options).map_err(io_error)?;
-        Ok(Part { writer, schema, file: temporary })
+        let (writer, others) = writer.into_serialized_writer().map_err(io_error)?;
+        let compressor = texts::Compressor::new(texts::LEVEL)?;
+        Ok(Part { writer, others, compressor, columns: Vec::new(), rows: 0, schema, file: temporary })
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
@@ -86,11 +106,72 @@ impl Part {
     }
 
     pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        Ok(self.writer.write(rows).map_err(io_error)?)
+        let mut from = 0;
+        while from < rows.num_rows() {
+            let length = (rows.num_rows() - from).min(ROW_GROUP - self.rows);
+            self.add(&rows.slice(from, length)).map_err(io_error)?;
+            from += length;
+        }
+        Ok(())
+    }
+
+    /// Adds rows to the row group, which have room in it.
+    fn add(&mut self, rows: &RecordBatch) -> parquet::errors::Result<()> {
+        if self.columns.is_empty() {
+            self.begin_group()?;
+        }
+        let mut size = 0;
+        for ((column, field), array) in self.columns.iter_mut().zip(self.schema.fields()).zip(rows.columns()) {
+            match column {
+                Making::Texts(texts) => {
+                    texts.write(array, &mut self.compressor)?;
+                    size += texts.size();
+                }
+                Making::Other(writer) => {
+                    for leaf in compute_leaves(field, array)? {
+                        writer.write(&leaf)?;
+                    }
+                }
+            }
+        }
+        self.rows += rows.num_rows();
+        if self.rows == ROW_GROUP || size > TEXTS { self.end_group() } else { Ok(()) }
+    }
+
+    fn begin_group(&mut self) -> parquet::errors::Result<()> {
+        let others = self.others.create_column_writers(self.writer.flushed_row_groups().len())?;
+        let columns = self.writer.schema_descr().columns();
+        // Lists have one column as well, that of their items.
+        debug_assert!(others.len() == self.schema.fields().len() && columns.len() == others.len());
+        let making = self.schema.fields().iter().zip(columns).zip(others).map(|((field, column), other)| {
+            if texts::are_in(field.data_type()) && !DIFFERING.contains(&field.name().as_str()) {
+                Making::Texts(Texts::new(column.clone()))
+            } else {
+                Making::Other(other.into())
+            }
+        });
+        self.columns = making.collect();
+        Ok(())
+    }
+
+    fn end_group(&mut self) -> parquet::errors::Result<()> {
+        let mut group = self.writer.next_row_group()?;
+        for column in self.columns.drain(..) {
+            match column {
+                Making::Texts(texts) => texts.finish(&mut group, &mut self.compressor)?,
+                Making::Other(writer) => writer.close()?.append_to_row_group(&mut group)?,
+            }
+        }
+        group.close()?;
+        self.rows = 0;
+        Ok(())
     }
 
     /// Completes the file on disk, still under its temporary name.
-    pub(super) fn finish(self) -> Result<Temporary> {
+    pub(super) fn finish(mut self) -> Result<Temporary> {
+        if self.rows > 0 {
+            self.end_group().map_err(io_error)?;
+        }
         let file = self.writer.into_inner().map_err(io_error)?;
         file.sync_all()?;
         Ok(self.file)
@@ -205,4 +286,29 @@ fn copy(from: &Path, schema: SchemaRef, to: &mut Part) -> Result<()> {
         to.write(&rows)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::StringViewArray;
+    use arrow_schema::DataType;
+    use parquet::file::metadata::RowGroupMetaData;
+
+    use super::*;
+
+    #[test]
+    fn a_row_group_ends_before_its_texts_fill_the_memory() {
+        let schema = Arc::new(Schema::new(vec![Field::new("cloud.instance.id", DataType::Utf8View, true)]));
+        let path = temporary(&std::env::temp_dir(), "vpcflow-row-groups");
+        let mut part = Part::create(path, schema.clone()).unwrap();
+        let texts = |from: usize| (from..from + 100).map(|number| format!("{number:060000}")).collect::<Vec<_>>();
+        for batch in 0..4 {
+            let array = StringViewArray::from(texts(100 * batch));
+            part.write(&RecordBatch::try_new(schema.clone(), vec![Arc::new(array)]).unwrap()).unwrap();
+        }
+        let file = part.finish().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&file.0).unwrap()).unwrap();
+        let rows: Vec<i64> = reader.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
+        assert_eq!(rows, [200, 200]);
+    }
 }

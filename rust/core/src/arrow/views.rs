@@ -7,7 +7,7 @@ use arrow_data::ByteView;
 use crate::batch::Span;
 
 /// The longest text that a view holds itself.
-const INLINE: usize = 12;
+pub(super) const INLINE: usize = 12;
 
 /// A view of a text of up to twelve bytes.
 pub(super) fn inline(text: &[u8]) -> u128 {

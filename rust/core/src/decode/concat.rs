@@ -12,20 +12,32 @@ pub(super) fn concat(batches: Vec<Batch>) -> Result<Batch> {
     whole.offsets = (0..whole.rows).map_while(|row| whole.offset(row)).collect();
     (whole.starts, whole.rows_in_starts) = (Vec::new(), Vec::new());
     let mut text = whole.text.to_vec();
+    let mut last = (whole.text.clone(), 0);
     for batch in std::iter::once(second).chain(batches) {
-        append(&mut whole, &mut text, batch)?;
+        // Batches of Parquet may share one text.
+        if batch.text.as_ptr_range() != last.0.as_ptr_range() {
+            last = (batch.text.clone(), appended(&mut text, &batch.text)?);
+        }
+        append(&mut whole, last.1, batch)?;
     }
     whole.text = text.into();
     Ok(whole)
 }
 
-fn append(whole: &mut Batch, text: &mut Vec<u8>, batch: Batch) -> Result<()> {
+/// Puts a text behind another, and says where.
+fn appended(text: &mut Vec<u8>, more: &[u8]) -> Result<u32> {
+    let shift = u32::try_from(text.len()).ok().filter(|shift| shift.checked_add(more.len() as u32).is_some());
+    let shift = shift.ok_or_else(|| Error::Format("the object is larger than 4 GiB: use vpcflow.read".into()))?;
+    text.extend_from_slice(more);
+    Ok(shift)
+}
+
+/// Adds a batch whose text stands so far behind.
+fn append(whole: &mut Batch, shift: u32, batch: Batch) -> Result<()> {
     if batch.format != whole.format {
         let at = batch.offset(0).map_or(String::new(), |offset| format!(" at byte {offset}"));
         return Err(Error::Format(format!("the layout changes{at}; one batch has one layout: use vpcflow.read")));
     }
-    let shift = u32::try_from(text.len()).ok().filter(|shift| shift.checked_add(batch.text.len() as u32).is_some());
-    let shift = shift.ok_or_else(|| Error::Format("the object is larger than 4 GiB: use vpcflow.read".into()))?;
     let moved = |span: Span| if span.is_absent() { span } else { Span { start: span.start + shift, ..span } };
 
     whole.offsets.extend((0..batch.rows).map_while(|row| batch.offset(row)));
@@ -55,6 +67,5 @@ fn append(whole: &mut Batch, text: &mut Vec<u8>, batch: Batch) -> Result<()> {
     whole.rows += batch.rows;
     whole.escapes |= batch.escapes;
     whole.nbytes += batch.nbytes;
-    text.extend_from_slice(&batch.text);
     Ok(())
 }

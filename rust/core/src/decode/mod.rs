@@ -2,7 +2,11 @@
 
 mod addresses;
 mod concat;
+#[cfg(feature = "parquet")]
+mod dictionaries;
 mod lines;
+#[cfg(feature = "parquet")]
+mod pages;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod reader;

@@ -11,13 +11,13 @@ use arrow_array::types::{Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, Float64Array, RecordBatch};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field as ArrowField, Schema, TimeUnit};
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::reader::ChunkReader;
 
+use super::dictionaries::{Dictionaries, Recent, needs_escapes, put};
 use super::text::quoted;
-use super::{Chunk, Kind as ChunkKind, Options};
+use super::{Chunk, Kind as ChunkKind, Options, pages};
 use crate::batch::{ABSENT, Batch, Column, OnError, Origin, Span, now};
 use crate::error::{Error, RecordError, Result};
 use crate::field::{Kind, MAX_TIME};
@@ -25,12 +25,13 @@ use crate::format::{Format, Name};
 use crate::token;
 
 /// Rows a chunk: as much work as a chunk of text.
-const ROWS: usize = 4096;
+const ROWS: usize = 2048;
 
 /// The rows of an open file.
 pub(super) struct Rows {
     reader: ParquetRecordBatchReader,
     format: Arc<Format>,
+    recent: Recent,
     next_row: u64,
 }
 
@@ -44,9 +45,14 @@ impl Rows {
             metadata.metadata().clone(),
             options.with_schema(Arc::new(with_dictionaries(metadata.schema()))),
         );
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, as_dictionaries.unwrap_or(metadata));
-        let reader = builder.with_batch_size(ROWS).build().map_err(|error| broken(&error))?;
-        Ok(Rows { reader, format, next_row: 1 })
+        let metadata = as_dictionaries.unwrap_or(metadata);
+        let schema = metadata.parquet_schema();
+        let levels = parquet_to_arrow_field_levels(schema, ProjectionMask::all(), Some(metadata.schema().fields()));
+        let all = pages::All::new(file, metadata.metadata().clone());
+        let reader =
+            levels.and_then(|levels| ParquetRecordBatchReader::try_new_with_row_groups(&levels, &all, ROWS, None));
+        let reader = reader.map_err(|error| broken(&error))?;
+        Ok(Rows { reader, format, recent: Recent::default(), next_row: 1 })
     }
 
     pub(super) fn format(&self) -> &Arc<Format> {
@@ -62,6 +68,7 @@ impl Rows {
         self.next_row += rows.num_rows() as u64;
         let (format, origin) = (self.format.clone(), options.origin.clone());
         Some(Ok(Chunk(ChunkKind::Parquet(ParquetChunk {
+            dictionaries: self.recent.of(&rows, &format),
             rows,
             format,
             origin,
@@ -103,6 +110,8 @@ fn with_dictionaries(schema: &Schema) -> Schema {
 #[derive(Debug)]
 pub(super) struct ParquetChunk {
     rows: RecordBatch,
+    /// Of its texts, where they are known from other batches.
+    dictionaries: Option<Arc<Dictionaries>>,
     format: Arc<Format>,
     origin: Arc<Origin>,
     on_error: OnError,
@@ -118,17 +127,30 @@ impl ParquetChunk {
         let mut load = Load { text: Vec::new(), problems: Vec::new() };
         let mut columns = Vec::with_capacity(self.rows.num_columns());
         for (at, (array, name)) in self.rows.columns().iter().zip(self.format.names()).enumerate() {
-            columns.push(load.column(at, array, name.kind())?);
+            let known = self.dictionaries.as_ref().and_then(|known| Some((known, known.column(at, array)?)));
+            columns.push(match known {
+                Some((known, (column, wrong))) => {
+                    load.problems
+                        .extend(wrong.into_iter().map(|(row, span)| no_address(row, at, span.of(&known.text))));
+                    column
+                }
+                None => load.column(at, array, name.kind())?,
+            });
         }
         let Load { text, mut problems } = load;
         problems.sort_by_key(|&(row, column, _)| (row, column));
         problems.dedup_by_key(|&mut (row, ..)| row);
-        let escapes = text.iter().any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+        let (text, escapes) = if let Some(known) = self.dictionaries {
+            (known.text.clone(), known.escapes)
+        } else {
+            let escapes = needs_escapes(&text);
+            (text.into(), escapes)
+        };
         let mut batch = Batch {
             rows: self.rows.num_rows(),
             format: self.format,
             origin: self.origin,
-            text: text.into(),
+            text,
             columns,
             lines: Vec::new(),
             records: Vec::new(),
@@ -180,10 +202,16 @@ fn rebuilt(batch: &Batch, rows: &RecordBatch, row: usize) -> String {
     values.collect::<Vec<_>>().join(" ")
 }
 
+/// Row, column, and the value with what is wrong about it.
+type Problem = (usize, usize, (String, String));
+
+fn no_address(row: usize, column: usize, value: &[u8]) -> Problem {
+    (row, column, (quoted(value), "is not an IPv4 or IPv6 address".into()))
+}
+
 struct Load {
     text: Vec<u8>,
-    /// Row, column, and the value with what is wrong about it.
-    problems: Vec<(usize, usize, (String, String))>,
+    problems: Vec<Problem>,
 }
 
 impl Load {
@@ -201,8 +229,7 @@ impl Load {
                 let wrong = |at: usize| read[at].is_none() && !spans[at].is_absent();
                 if (0..spans.len()).any(wrong) {
                     for (row, &place) in rows.iter().enumerate().filter(|&(_, &place)| wrong(place as usize)) {
-                        let value = quoted(spans[place as usize].of(&self.text));
-                        self.problems.push((row, at, (value, "is not an IPv4 or IPv6 address".into())));
+                        self.problems.push(no_address(row, at, spans[place as usize].of(&self.text)));
                     }
                     for (span, value) in spans.iter_mut().zip(&read) {
                         *span = if value.is_some() { *span } else { Span::ABSENT };
@@ -301,19 +328,7 @@ impl Load {
     }
 
     fn text(&mut self, value: Option<&str>) -> Result<Span> {
-        let mut value = value.unwrap_or_default();
-        if !matches!(value.as_bytes(), [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic()) {
-            value = value.trim();
-        }
-        if matches!(value, "" | "-") {
-            return Ok(Span::ABSENT);
-        }
-        let start = self.text.len();
-        if u32::try_from(start + value.len()).is_err() {
-            return Err(broken(&format!("{ROWS} rows with more than 4 GiB of text")));
-        }
-        self.text.extend_from_slice(value.as_bytes());
-        Ok(Span { start: start as u32, len: value.len() as u32 })
+        put(&mut self.text, value).ok_or_else(|| broken(&format!("{ROWS} rows with more than 4 GiB of text")))
     }
 }
 
