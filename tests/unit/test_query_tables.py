@@ -98,7 +98,7 @@ def test_more_values_than_a_table_numbers(
     store: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They stay texts, and answers the same."""
-    monkeypatch.setattr("vpcflow.query.coded._VALUES", 3)
+    monkeypatch.setattr("vpcflow.query.coding._VALUES", 3)
     engine = engine_sql.engine(store)
     query = Query.parse(
         {

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from vpcflow.query.answer import Engine, Step
-from vpcflow.query.coded import codable, code, group
+from vpcflow.query.coded import group
+from vpcflow.query.coding import codable, code
 from vpcflow.query.engine_sql import StoreEngine, TableEngine
 from vpcflow.query.filters import Filter
 from vpcflow.query.model import Metric, Period
