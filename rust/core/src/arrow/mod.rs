@@ -6,6 +6,8 @@ mod columns;
 mod dictionaries;
 mod dictionary;
 mod numbers;
+mod page_header;
+mod pages;
 mod parquet_file;
 mod store;
 mod store_file;
