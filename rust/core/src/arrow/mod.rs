@@ -1,11 +1,13 @@
 //! Batches as Arrow record batches with dotted ECS names, and as Parquet.
 
 mod coded;
+mod coded_batch;
 mod coded_rows;
 mod columns;
 mod dictionaries;
 mod dictionary;
 mod numbers;
+mod packed;
 mod page_header;
 mod pages;
 mod parquet_file;
