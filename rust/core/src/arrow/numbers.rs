@@ -184,7 +184,7 @@ mod tests {
         for nulls in [0, 1, 7] {
             let text = |row: usize| match row {
                 _ if nulls == 0 || (64..128).contains(&row) => Some(["a", "b"][row % 2]),
-                _ if (128..192).contains(&row) || row % nulls == 0 => None,
+                _ if (128..192).contains(&row) || row.is_multiple_of(nulls) => None,
                 _ => Some("b"),
             };
             let texts: Vec<_> = (0..200).map(text).collect();

@@ -142,11 +142,11 @@ mod tests {
     #[test]
     fn numbers_of_every_width() {
         for width in 1..=17 {
-            let count = (1 << width).min(1003);
+            let count = (1_usize << width).min(1003);
             let table: Vec<_> = (0..1_i64 << width).map(|number| number << 4).collect();
             let mut rows = vec![1; count];
             assert_eq!(add_numbers(&packed(width, count), width, &table, count, &mut rows), Some(()));
-            assert_eq!(rows, (0..count as i64).map(|number| number << 4 | 1).collect::<Vec<_>>());
+            assert_eq!(rows, table[..count].iter().map(|number| number | 1).collect::<Vec<_>>());
             // The last number is one that the dictionary has not got.
             assert_eq!(add_numbers(&packed(width, count), width, &table, count - 1, &mut rows), None);
         }
