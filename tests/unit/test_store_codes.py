@@ -200,6 +200,36 @@ def test_rows_of_files_as_others_write_them(paths: list[str], tmp_path: Path) ->
         assert table(codes).fetchall() == [row[:2] for row in asked([copy], expected) if row[2]]
 
 
+@pytest.mark.parametrize("compression", ["zstd", "snappy", "none"])
+def test_rows_of_pages_of_other_sizes(paths: list[str], tmp_path: Path, compression: str) -> None:
+    whole = pyarrow.parquet.ParquetFile(paths[1]).read()
+    copy = tmp_path / "copy.parquet"
+    pyarrow.parquet.write_table(
+        whole, copy, compression=compression, data_page_size=64, write_batch_size=37, row_group_size=500
+    )
+    own = [("o", "source.ip", values([str(copy)], "source.ip"))]
+    codes = coded([copy], shared=[shares([str(copy)], 1)], own=own)
+    expected = f"{sql_key([str(copy)], 1)}, nullif({sql_number([str(copy)], 'source.ip')}, 0)"
+    assert table(codes).fetchall() == asked([str(copy)], expected)
+
+
+def test_damage_anywhere_is_an_error_or_another_value_but_no_crash(paths: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "damaged.parquet"
+    whole = pyarrow.parquet.ParquetFile(paths[1]).read().select(["@timestamp", "source.ip"]).slice(0, 300)
+    pyarrow.parquet.write_table(whole, path, compression="none")
+    good = path.read_bytes()
+    known = values([str(path)], "source.ip")
+    failed = 0
+    for at in range(0, len(good), 7):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0xFF]) + good[at + 1 :])
+        try:
+            table(coded([path], own=[("o", "source.ip", known)])).fetchall()
+        except duckdb.Error as error:
+            assert "damaged.parquet" in str(error)
+            failed += 1
+    assert failed > 50
+
+
 def test_numbers_above_65535_take_a_larger_type(paths: list[str]) -> None:
     (ids,) = _core.store_values(paths, ["network.community_id"], 1 << 20)
     assert ids is not None and len(ids) > 65_535

@@ -2,52 +2,54 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, TimestampMillisecondType};
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Int64Array, RecordBatch, RecordBatchOptions, RecordBatchReader,
-    new_null_array,
-};
+use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, DataType, SchemaRef, TimeUnit};
-use arrow_select::filter::filter_record_batch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::file::statistics::Statistics;
 
 use super::coded::{StoreCodes, Texts};
-use super::dictionaries::ends;
-use super::numbers::{Numbers, as_type};
-use super::store_file::{StoreFile, is_null};
+use super::coded_batch::{TIME, TextPages};
+use super::dictionaries::{ends, is_all_dictionary};
+use super::numbers::Numbers;
+use super::pages::{Buffers, Pages};
+use super::store_file::{ROWS, StoreFile, is_null};
 use crate::error::Result;
-
-const TIME: &str = "@timestamp";
 
 /// The rows of [`StoreCodes`], file by file, each opened when it is its turn. Nothing comes after an error.
 pub struct CodedRows {
     codes: Arc<StoreCodes>,
     next_path: usize,
     file: Option<OpenFile>,
+    /// Of each text column.
     numbers: Vec<Numbers>,
+    buffers: Buffers,
 }
 
 /// A file of which some rows are still to be read.
 struct OpenFile {
     file: StoreFile,
-    /// Places in the file of the columns that are wanted and that it has; the first is the time's.
-    columns: Vec<usize>,
+    time: usize,
+    /// Place in the file of each text column, of those that it has.
+    texts: Vec<Option<usize>>,
+    plain: Vec<usize>,
     next_row_group: usize,
     rows: Option<Rows>,
 }
 
+/// Rows of a row group.
 struct Rows {
     reader: ParquetRecordBatchReader,
     /// The one piece of time that all rows are in, if the file says so; their times are not read then.
     piece: Option<i64>,
+    /// Each of the text columns, but for those without a value. Without pages, the reader has them, too; with them, it
+    /// has all rows in one batch.
+    pages: Option<Vec<Option<TextPages>>>,
 }
 
 impl CodedRows {
     pub(super) fn new(codes: Arc<StoreCodes>) -> CodedRows {
         let numbers = codes.texts().map(|_| Numbers::default()).collect();
-        CodedRows { codes, next_path: 0, file: None, numbers }
+        CodedRows { codes, next_path: 0, file: None, numbers, buffers: Buffers::default() }
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
@@ -59,7 +61,7 @@ impl CodedRows {
                 continue;
             };
             let Some(rows) = &mut open.rows else {
-                if !open.advance(&self.codes)? {
+                if !open.advance(&self.codes, &mut self.buffers)? {
                     self.file = None;
                 }
                 continue;
@@ -68,9 +70,9 @@ impl CodedRows {
                 open.rows = None;
                 continue;
             };
-            let made = match rows.piece {
-                Some(piece) => self.codes.batch(&batch, vec![piece; batch.num_rows()], &mut self.numbers).map(Some),
-                None => self.codes.timed_batch(batch, &mut self.numbers),
+            let made = match &rows.pages {
+                Some(pages) => self.codes.batch_of_pages(&batch, rows.piece, pages, &mut self.buffers),
+                None => self.codes.batch_of_rows(batch, rows.piece, &mut self.numbers),
             };
             if let Some(batch) = made.map_err(|error| open.file.broken(&error))? {
                 return Ok(Some(batch));
@@ -106,19 +108,18 @@ impl OpenFile {
                 return Err(file.broken(&format!("its column {} is not text", texts.column)));
             }
         }
-        let wanted = codes.texts().map(|texts| &texts.column).chain(codes.plain.iter().map(|(column, _)| column));
-        let columns = [time].into_iter().chain(wanted.filter_map(|column| file.column(column))).collect();
+        let texts = codes.texts().map(|texts| file.column(&texts.column)).collect();
+        let plain = codes.plain.iter().filter_map(|(column, _)| file.column(column)).collect();
         file.read_as(|field| codes.read_as(field))?;
-        Ok(Some(OpenFile { file, columns, next_row_group: 0, rows: None }))
+        Ok(Some(OpenFile { file, time, texts, plain, next_row_group: 0, rows: None }))
     }
 
     /// Goes to the next row group that has rows of the period.
-    fn advance(&mut self, codes: &StoreCodes) -> Result<bool> {
+    fn advance(&mut self, codes: &StoreCodes, buffers: &mut Buffers) -> Result<bool> {
+        let in_millis = matches!(self.file.data_type(TIME), Some(DataType::Timestamp(TimeUnit::Millisecond, _)));
         while let Some(row_group) = self.file.row_groups().get(self.next_row_group) {
             self.next_row_group += 1;
-            let (&time, others) = self.columns.split_first().expect("the time is always there");
-            let time = row_group.column(time).statistics();
-            let in_millis = matches!(self.file.data_type(TIME), Some(DataType::Timestamp(TimeUnit::Millisecond, _)));
+            let time = row_group.column(self.time).statistics();
             let mut piece = None;
             if let Some((first, last)) = time.filter(|_| in_millis).and_then(ends) {
                 if last < codes.period.0 || first >= codes.period.1 {
@@ -130,110 +131,49 @@ impl OpenFile {
                 }
             }
             // What is null in all rows is as what is not there.
-            let columns = self.columns[..1].iter().filter(|_| piece.is_none()).chain(others);
-            let columns: Vec<_> = columns.copied().filter(|&column| !is_null(row_group.column(column))).collect();
-            self.rows = Some(Rows { reader: self.file.rows(self.next_row_group - 1, &columns)?, piece });
+            let there = |column: &usize| !is_null(row_group.column(*column));
+            let texts: Vec<_> = self.texts.iter().map(|column| column.filter(there)).collect();
+            let number = self.next_row_group - 1;
+            let pages = self.pages(number, &texts, codes, buffers)?;
+            let texts = texts.into_iter().flatten().filter(|_| pages.is_none());
+            let time = Some(self.time).filter(|_| piece.is_none());
+            let columns: Vec<_> =
+                time.into_iter().chain(texts).chain(self.plain.iter().copied()).filter(there).collect();
+            let all = usize::try_from(row_group.num_rows()).unwrap_or_default();
+            let most = if pages.is_some() { all.max(1) } else { ROWS };
+            self.rows = Some(Rows { reader: self.file.rows(number, &columns, most)?, piece, pages });
             return Ok(true);
         }
         Ok(false)
     }
-}
 
-impl StoreCodes {
-    /// Whether times up to the last are of the period.
-    fn has(&self, first: i64, last: i64) -> bool {
-        self.period.0 <= first && last < self.period.1
-    }
-
-    /// Columns of the rows that are of the period; `None` if none is.
-    fn timed_batch(&self, rows: RecordBatch, numbers: &mut [Numbers]) -> Result<Option<RecordBatch>, ArrowError> {
-        let times = |rows: &RecordBatch| {
-            let zone = match rows[TIME].data_type() {
-                DataType::Timestamp(_, zone) => zone.clone(),
-                other => return Err(ArrowError::CastError(format!("its column {TIME} is of {other}, not of times"))),
-            };
-            Ok(as_type(&rows[TIME], &DataType::Timestamp(TimeUnit::Millisecond, zone))?
-                .as_primitive::<TimestampMillisecondType>()
-                .clone())
-        };
-        if rows.column_by_name(TIME).is_none() {
+    /// The text columns of a row group as pages, if all can be had so and all of their texts have numbers.
+    fn pages(
+        &self,
+        row_group: usize,
+        texts: &[Option<usize>],
+        codes: &StoreCodes,
+        buffers: &mut Buffers,
+    ) -> Result<Option<Vec<Option<TextPages>>>> {
+        let chunks = self.file.row_groups()[row_group].columns();
+        let columns: Vec<_> = texts.iter().flatten().copied().collect();
+        if !columns.iter().all(|&column| is_all_dictionary(&chunks[column])) {
             return Ok(None);
         }
-        let mut all = times(&rows)?;
-        let mut rows = rows;
-        let ends = |times: &[i64]| times.iter().fold((i64::MAX, i64::MIN), |(a, b), &time| (a.min(time), b.max(time)));
-        let (first, last) = ends(all.values());
-        if all.null_count() > 0 || !self.has(first, last) {
-            let wanted: BooleanArray =
-                all.iter().map(|time| Some(time.is_some_and(|time| self.has(time, time)))).collect();
-            rows = filter_record_batch(&rows, &wanted)?;
-            if rows.num_rows() == 0 {
-                return Ok(None);
-            }
-            all = times(&rows)?;
+        let mut bytes = self.file.column_bytes(row_group, &columns)?.into_iter();
+        let mut made = Vec::with_capacity(texts.len());
+        for (column, Texts { known, .. }) in texts.iter().zip(codes.texts()) {
+            let (Some(column), Some(bytes)) = (*column, column.and_then(|_| bytes.next())) else {
+                made.push(None);
+                continue;
+            };
+            let Some(pages) = Pages::of(bytes, &chunks[column]) else { return Ok(None) };
+            let mut numbers = Vec::new();
+            let whole = pages.each_text(buffers, |text| numbers.push(known.number(text)));
+            let numbers = numbers.into_iter().collect::<Option<Vec<_>>>();
+            let (Some(numbers), Some(())) = (numbers, whole) else { return Ok(None) };
+            made.push(Some(TextPages { pages, numbers }));
         }
-        // Most rows are of the same piece as the one before: there is nothing to divide.
-        let (mut piece, mut begin, mut end) = (0, 0, 0);
-        let pieces = all.values().iter().map(|&time| {
-            if time < begin || time >= end {
-                piece = self.piece_of(time);
-                begin = self.piece.0 + piece * self.piece.1;
-                end = begin + self.piece.1;
-            }
-            piece
-        });
-        let pieces = pieces.collect();
-        self.batch(&rows, pieces, numbers).map(Some)
-    }
-
-    fn batch(
-        &self,
-        rows: &RecordBatch,
-        mut pieces: Vec<i64>,
-        numbers: &mut [Numbers],
-    ) -> Result<RecordBatch, ArrowError> {
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        for parts in &self.shared {
-            let mut keys = std::mem::take(&mut pieces);
-            keys.resize(rows.num_rows(), 0);
-            for (texts, shift) in parts {
-                if let Some(column) = texts.of(rows, &mut numbers[texts.number])? {
-                    numbers[texts.number].add_to(&mut keys, column, *shift);
-                }
-            }
-            columns.push(Arc::new(Int64Array::from(keys)));
-        }
-        for (texts, data_type) in &self.own {
-            columns.push(match texts.of(rows, &mut numbers[texts.number])? {
-                Some(column) => numbers[texts.number].column(column, data_type),
-                None => new_null_array(data_type, rows.num_rows()),
-            });
-        }
-        for (column, data_type) in &self.plain {
-            columns.push(match rows.column_by_name(column) {
-                Some(array) => as_type(array, data_type)
-                    .map_err(|error| ArrowError::CastError(format!("its column {column}: {error}")))?,
-                None => new_null_array(data_type, rows.num_rows()),
-            });
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-    }
-}
-
-impl Texts {
-    /// The column, whose texts have been looked up; `None` if there is none.
-    fn of<'a>(
-        &self,
-        rows: &'a RecordBatch,
-        numbers: &mut Numbers,
-    ) -> Result<Option<&'a DictionaryArray<Int32Type>>, ArrowError> {
-        let Some(column) = rows.column_by_name(&self.column) else { return Ok(None) };
-        let column = column.as_dictionary::<Int32Type>();
-        numbers.look_up(column, &self.known).map_err(|text| {
-            let column = &self.column;
-            ArrowError::InvalidArgumentError(format!("a value was written meanwhile: {text:?} in column {column}"))
-        })?;
-        Ok(Some(column))
+        Ok(Some(made))
     }
 }

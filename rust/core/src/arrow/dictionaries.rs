@@ -9,16 +9,15 @@ use arrow_array::types::Int64Type;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::DataType;
 use parquet::basic::Encoding;
-use parquet::column::page::{Page, PageReader};
 use parquet::file::metadata::ColumnChunkMetaData;
-use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::file::statistics::Statistics;
 use rustc_hash::FxHashSet;
 
-use super::store_file::{StoreFile, for_each, is_null};
-use crate::error::Result;
+use super::pages::{Buffers, each_text_of};
+use super::store_file::{ROWS, StoreFile, for_each, is_null};
+use crate::error::{Error, Result};
 
-type Texts = FxHashSet<Box<str>>;
+type Texts = FxHashSet<Box<[u8]>>;
 type Range = Option<(i64, i64)>;
 
 /// The different values of each of some text columns, in no order and without null.
@@ -26,25 +25,28 @@ type Range = Option<(i64, i64)>;
 /// `None` for a column that has more than `most`. A file that has not got a column adds nothing.
 pub fn store_values(paths: &[PathBuf], columns: &[String], most: usize) -> Result<Vec<Option<Vec<String>>>> {
     let too_many: Vec<_> = columns.iter().map(|_| AtomicBool::new(false)).collect();
-    let add = |texts: &mut Vec<Texts>, file: &mut StoreFile| {
+    let add = |(texts, buffers): &mut (Vec<Texts>, Buffers), file: &mut StoreFile| {
         for ((name, texts), too_many) in columns.iter().zip(texts).zip(&too_many) {
             if !too_many.load(Ordering::Relaxed) {
-                add_texts(file, name, texts)?;
+                add_texts(file, name, texts, buffers)?;
                 too_many.fetch_or(texts.len() > most, Ordering::Relaxed);
             }
         }
         Ok(())
     };
-    let mut found = for_each(paths, || vec![Texts::default(); columns.len()], add)?;
-    let listed = too_many.into_iter().enumerate().map(|(at, too_many)| {
+    let mut found = for_each(paths, || (vec![Texts::default(); columns.len()], Buffers::default()), add)?;
+    let listed = columns.iter().zip(too_many).enumerate().map(|(at, (name, too_many))| {
         let mut texts = Texts::default();
-        for some in &mut found {
+        for (some, _) in &mut found {
             texts.extend(std::mem::take(&mut some[at]));
         }
-        let few = !too_many.into_inner() && texts.len() <= most;
-        few.then(|| texts.into_iter().map(String::from).collect())
+        if too_many.into_inner() || texts.len() > most {
+            return Ok(None);
+        }
+        let texts: Result<_, _> = texts.into_iter().map(|text| String::from_utf8(text.into_vec())).collect();
+        texts.map(Some).map_err(|error| Error::Decode(format!("the column {name} has text that is not UTF-8: {error}")))
     });
-    Ok(listed.collect())
+    listed.collect()
 }
 
 /// The least and the greatest value of each of some columns of whole numbers; `None` for a column without a value.
@@ -65,7 +67,7 @@ fn join(one: Range, other: Range) -> Range {
     Some((low.min(least), high.max(greatest)))
 }
 
-fn add_texts(file: &mut StoreFile, name: &str, texts: &mut Texts) -> Result<()> {
+fn add_texts(file: &mut StoreFile, name: &str, texts: &mut Texts, buffers: &mut Buffers) -> Result<()> {
     let Some(column) = file.column(name) else { return Ok(()) };
     if file.data_type(name) != Some(&DataType::Utf8) {
         return Err(file.broken(&format!("its column {name} is not text")));
@@ -77,44 +79,27 @@ fn add_texts(file: &mut StoreFile, name: &str, texts: &mut Texts) -> Result<()> 
         }
         if is_all_dictionary(chunk) {
             let bytes = file.dictionary_bytes(chunk)?;
-            file.guarded(|| {
-                let mut pages = SerializedPageReader::new(bytes.into(), chunk, 0, None)?;
-                match pages.get_next_page()? {
-                    Some(Page::DictionaryPage { buf, num_values, .. }) => add_listed(&buf, num_values, texts),
-                    _ => Err("a dictionary is not where it should be".into()),
-                }
-            })?;
-            continue;
+            if each_text_of(&bytes, chunk, buffers, |text| add_text(text, texts)).is_some() {
+                continue;
+            }
         }
         file.read_as(|field| (field.name() == name).then_some(DataType::Utf8View))?;
-        let mut reader = file.rows(row_group, &[column])?;
+        let mut reader = file.rows(row_group, &[column], ROWS)?;
         while let Some(rows) = file.next(&mut reader)? {
-            rows.column(0).as_string_view().iter().flatten().for_each(|text| add_text(text, texts));
+            rows.column(0).as_string_view().iter().flatten().for_each(|text| add_text(text.as_bytes(), texts));
         }
     }
     Ok(())
 }
 
-fn add_text(text: &str, texts: &mut Texts) {
+fn add_text(text: &[u8], texts: &mut Texts) {
     if !texts.contains(text) {
         texts.insert(text.into());
     }
 }
 
-/// Texts as a dictionary has them: each behind its length.
-fn add_listed(mut bytes: &[u8], values: u32, texts: &mut Texts) -> Result<(), Box<dyn std::error::Error>> {
-    for _ in 0..values {
-        let (length, rest) = bytes.split_first_chunk().ok_or("a dictionary ends too early")?;
-        let length = u32::from_le_bytes(*length) as usize;
-        let (text, rest) = rest.split_at_checked(length).ok_or("a dictionary ends too early")?;
-        add_text(simdutf8::basic::from_utf8(text)?, texts);
-        bytes = rest;
-    }
-    Ok(())
-}
-
 /// Whether all that the rows have is in the dictionary.
-fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
+pub(super) fn is_all_dictionary(chunk: &ColumnChunkMetaData) -> bool {
     use Encoding::{PLAIN_DICTIONARY, RLE, RLE_DICTIONARY};
     // The list of encodings has also those of levels and of the dictionary itself, which is plain.
     let all = match chunk.page_encoding_stats_mask() {
@@ -140,7 +125,7 @@ fn add_range(file: &mut StoreFile, name: &str, range: &mut Range) -> Result<()> 
             *range = join(*range, known);
             continue;
         }
-        let mut reader = file.rows(row_group, &[column])?;
+        let mut reader = file.rows(row_group, &[column], ROWS)?;
         while let Some(rows) = file.next(&mut reader)? {
             *range = join(*range, ends_of(rows.column(0)).map_err(|error| file.broken(&error))?);
         }
@@ -166,17 +151,6 @@ fn ends_of(numbers: &ArrayRef) -> Result<Range, arrow_schema::ArrowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_behind_their_lengths() {
-        let mut texts = Texts::default();
-        let bytes = b"\x01\0\0\0a\0\0\0\0\x02\0\0\0\xc3\xa9";
-        add_listed(bytes, 3, &mut texts).unwrap();
-        assert_eq!(texts, ["a", "", "\u{e9}"].into_iter().map(Into::into).collect());
-        assert!(add_listed(bytes, 4, &mut texts).is_err());
-        assert!(add_listed(&bytes[..bytes.len() - 1], 3, &mut texts).is_err());
-        assert!(add_listed(b"\x01\0\0\0\xff", 1, &mut texts).is_err());
-    }
 
     #[test]
     fn ranges_join() {

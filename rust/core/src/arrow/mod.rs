@@ -1,12 +1,16 @@
 //! Batches as Arrow record batches with dotted ECS names, and as Parquet.
 
 mod coded;
+mod coded_batch;
 mod coded_rows;
 mod columns;
 mod dictionaries;
 mod dictionary;
 mod hybrid;
 mod numbers;
+mod packed;
+mod page_header;
+mod pages;
 mod parquet_file;
 mod store;
 mod store_file;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, UInt16Type, UInt32Type};
 use arrow_array::{Array, ArrayRef, DictionaryArray, PrimitiveArray, new_null_array};
+use arrow_buffer::NullBuffer;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType};
 use rustc_hash::FxHashMap;
@@ -14,11 +15,16 @@ const UNKNOWN: u32 = u32::MAX;
 
 /// The texts that have numbers: the first has 1.
 #[derive(Debug)]
-pub(super) struct Known(FxHashMap<Box<str>, u32>);
+pub(super) struct Known(FxHashMap<Box<[u8]>, u32>);
 
 impl Known {
     pub(super) fn new(texts: Vec<String>) -> Known {
-        Known(texts.into_iter().map(String::into_boxed_str).zip(1..).collect())
+        Known(texts.into_iter().map(|text| text.into_bytes().into_boxed_slice()).zip(1..).collect())
+    }
+
+    /// The number of a text.
+    pub(super) fn number(&self, text: &[u8]) -> Option<u32> {
+        self.0.get(text).copied()
     }
 }
 
@@ -39,7 +45,7 @@ impl Numbers {
         let texts = column.values();
         if !self.texts.as_ref().is_some_and(|last| Arc::ptr_eq(last, texts)) {
             self.codes.clear();
-            let number = |text: Option<&str>| text.map_or(0, |text| known.0.get(text).copied().unwrap_or(UNKNOWN));
+            let number = |text: Option<&str>| text.map_or(0, |text| known.number(text.as_bytes()).unwrap_or(UNKNOWN));
             self.codes.extend(texts.as_string::<i32>().iter().map(number));
             self.any_unknown = self.codes.contains(&UNKNOWN);
             self.texts = Some(texts.clone());
@@ -98,6 +104,18 @@ impl Numbers {
             }
             _ => Arc::new(PrimitiveArray::<UInt32Type>::new(places.map(number).collect(), nulls)),
         }
+    }
+}
+
+/// Numbers as `UInt16` or `UInt32`; 0 is null.
+pub(super) fn column_of(numbers: Vec<u32>, data_type: &DataType) -> ArrayRef {
+    let nulls = numbers.contains(&0).then(|| numbers.iter().map(|&number| number != 0).collect::<NullBuffer>());
+    match data_type {
+        DataType::UInt16 => {
+            let numbers = numbers.into_iter().map(|number| number as u16).collect();
+            Arc::new(PrimitiveArray::<UInt16Type>::new(numbers, nulls))
+        }
+        _ => Arc::new(PrimitiveArray::<UInt32Type>::new(numbers.into(), nulls)),
     }
 }
 
@@ -166,7 +184,7 @@ mod tests {
         for nulls in [0, 1, 7] {
             let text = |row: usize| match row {
                 _ if nulls == 0 || (64..128).contains(&row) => Some(["a", "b"][row % 2]),
-                _ if (128..192).contains(&row) || row % nulls == 0 => None,
+                _ if (128..192).contains(&row) || row.is_multiple_of(nulls) => None,
                 _ => Some("b"),
             };
             let texts: Vec<_> = (0..200).map(text).collect();

@@ -24,7 +24,7 @@ use parquet::file::statistics::Statistics;
 use crate::error::{Error, Result, system_text};
 
 /// Rows of a batch: few enough for a cache, many enough for what is done once a batch.
-const ROWS: usize = 32_768;
+pub(super) const ROWS: usize = 32_768;
 
 /// An open file.
 pub(super) struct StoreFile {
@@ -69,8 +69,18 @@ impl StoreFile {
         Ok(())
     }
 
-    /// The rows of a row group, with some columns, which are in the file's order.
-    pub(super) fn rows(&self, row_group: usize, columns: &[usize]) -> Result<ParquetRecordBatchReader> {
+    /// The bytes of columns of a row group.
+    pub(super) fn column_bytes(&self, row_group: usize, columns: &[usize]) -> Result<Vec<Bytes>> {
+        guarded(&self.path, || {
+            let chunks = self.row_groups()[row_group].columns();
+            let ranges: Vec<_> = columns.iter().map(|&column| chunks[column].byte_range()).collect();
+            let bytes = self.bytes(ranges.clone())?;
+            ranges.into_iter().map(|(start, length)| bytes.get_bytes(start, length as usize)).collect()
+        })
+    }
+
+    /// The rows of a row group, with some columns, which are in the file's order. So many at most are in a batch.
+    pub(super) fn rows(&self, row_group: usize, columns: &[usize], most: usize) -> Result<ParquetRecordBatchReader> {
         guarded(&self.path, || {
             let chunks = self.row_groups()[row_group].columns();
             let ranges = columns.iter().map(|&column| chunks[column].byte_range());
@@ -79,7 +89,7 @@ impl StoreFile {
             ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, self.metadata.clone())
                 .with_row_groups(vec![row_group])
                 .with_projection(mask)
-                .with_batch_size(ROWS)
+                .with_batch_size(most)
                 .build()
         })
     }
@@ -89,13 +99,13 @@ impl StoreFile {
         guarded(&self.path, || rows.next().transpose())
     }
 
-    /// The bytes of a column's dictionary.
-    pub(super) fn dictionary_bytes(&self, chunk: &ColumnChunkMetaData) -> Result<impl ChunkReader + use<>> {
+    /// The bytes of a column before its first page of data: its dictionary.
+    pub(super) fn dictionary_bytes(&self, chunk: &ColumnChunkMetaData) -> Result<Bytes> {
         guarded(&self.path, || {
             let (start, _) = chunk.byte_range();
             let length = u64::try_from(chunk.data_page_offset()).ok().and_then(|end| end.checked_sub(start));
             let length = length.ok_or_else(|| ParquetError::General("a dictionary has no place".to_string()))?;
-            self.bytes(vec![(start, length)])
+            self.bytes(vec![(start, length)])?.get_bytes(start, length as usize)
         })
     }
 
@@ -121,11 +131,6 @@ impl StoreFile {
             pieces.push((start, piece.into()));
         }
         Ok(Pieces { length, pieces: pieces.into() })
-    }
-
-    /// Does something with what was read, and names the file if it can't be done.
-    pub(super) fn guarded<T, E: fmt::Display>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T> {
-        guarded(&self.path, work)
     }
 
     pub(super) fn broken(&self, error: &dyn fmt::Display) -> Error {
