@@ -29,6 +29,8 @@ mod field;
 mod format;
 mod layouts;
 mod ranges;
+#[cfg(feature = "parquet")]
+pub mod stored;
 mod time;
 mod token;
 

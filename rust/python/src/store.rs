@@ -8,7 +8,7 @@ use arrow_schema::DataType;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
-use vpcflow_core::arrow::{self, Coded, CodedColumns};
+use vpcflow_core::stored::{self, Coded, CodedColumns};
 
 use crate::errors::raise;
 
@@ -21,7 +21,7 @@ pub(crate) fn store_values(
     columns: Vec<String>,
     most: usize,
 ) -> PyResult<Vec<Option<Vec<String>>>> {
-    py.detach(|| arrow::store_values(&paths, &columns, most)).map_err(raise)
+    py.detach(|| stored::store_values(&paths, &columns, most)).map_err(raise)
 }
 
 /// The least and the greatest value of columns of whole numbers.
@@ -32,12 +32,12 @@ pub(crate) fn store_ranges(
     paths: Vec<PathBuf>,
     columns: Vec<String>,
 ) -> PyResult<Vec<Option<(i64, i64)>>> {
-    py.detach(|| arrow::store_ranges(&paths, &columns)).map_err(raise)
+    py.detach(|| stored::store_ranges(&paths, &columns)).map_err(raise)
 }
 
 /// Rows of a store with numbers in place of texts.
 #[pyclass(frozen, module = "vpcflow._core")]
-pub(crate) struct StoreCodes(Arc<arrow::StoreCodes>);
+pub(crate) struct StoreCodes(Arc<stored::StoreCodes>);
 
 #[pymethods]
 impl StoreCodes {
@@ -60,7 +60,7 @@ impl StoreCodes {
         let plain = plain.into_iter().map(|(name, column, sql)| Ok((name, column, data_type(&sql)?)));
         let plain = plain.collect::<PyResult<_>>()?;
         let columns = CodedColumns { period: (start, end), piece, shared, own, plain };
-        py.detach(|| arrow::StoreCodes::new(paths, columns)).map(|codes| StoreCodes(Arc::new(codes))).map_err(raise)
+        py.detach(|| stored::StoreCodes::new(paths, columns)).map(|codes| StoreCodes(Arc::new(codes))).map_err(raise)
     }
 
     #[pyo3(signature = (requested_schema=None))]

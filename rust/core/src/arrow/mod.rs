@@ -1,25 +1,13 @@
 //! Batches as Arrow record batches with dotted ECS names, and as Parquet.
 
-mod coded;
-mod coded_batch;
-mod coded_rows;
 mod columns;
-mod dictionaries;
 mod dictionary;
 mod hybrid;
-mod numbers;
-mod packed;
-mod page_header;
-mod pages;
 mod parquet_file;
 mod store;
-mod store_file;
 mod texts;
 mod views;
 
-pub use coded::{Coded, CodedColumns, StoreCodes};
-pub use coded_rows::CodedRows;
-pub use dictionaries::{store_ranges, store_values};
 pub use parquet_file::ParquetWriter;
 pub use store::StoreWriter;
 

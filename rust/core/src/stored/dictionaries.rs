@@ -13,8 +13,8 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::statistics::Statistics;
 use rustc_hash::FxHashSet;
 
+use super::file::{ROWS, StoreFile, for_each, is_null};
 use super::pages::{Buffers, each_text_of};
-use super::store_file::{ROWS, StoreFile, for_each, is_null};
 use crate::error::{Error, Result};
 
 type Texts = FxHashSet<Box<[u8]>>;

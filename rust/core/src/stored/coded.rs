@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::coded_rows::CodedRows;
+use super::file::dictionary_type;
 use super::numbers::Known;
-use super::store_file::dictionary_type;
+use super::rows::CodedRows;
 use crate::error::{Error, Result};
 
 /// Texts that become numbers: 1 and the text's place in a list.

@@ -7,12 +7,12 @@ use arrow_schema::{ArrowError, DataType, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::file::statistics::Statistics;
 
+use super::batch::{TIME, TextPages};
 use super::coded::{StoreCodes, Texts};
-use super::coded_batch::{TIME, TextPages};
 use super::dictionaries::{ends, is_all_dictionary};
+use super::file::{ROWS, StoreFile, is_null};
 use super::numbers::Numbers;
 use super::pages::{Buffers, Pages};
-use super::store_file::{ROWS, StoreFile, is_null};
 use crate::error::Result;
 
 /// The rows of [`StoreCodes`], file by file, each opened when it is its turn. Nothing comes after an error.
