@@ -163,6 +163,8 @@ pub struct Batch {
     pub(crate) first_row: u64,
     /// Whether some text has characters that JSON escapes.
     pub(crate) escapes: bool,
+    /// Bytes that the texts of no row surpass, where that is known.
+    pub(crate) longest: Option<usize>,
     /// Rows that are errors, in order, with the error's place in `errors`. Empty when errors are skipped.
     pub(crate) error_rows: Vec<(u32, u32)>,
     pub(crate) errors: Vec<RecordError>,
@@ -193,6 +195,7 @@ impl Batch {
             offsets: Vec::new(),
             first_row: 0,
             escapes: false,
+            longest: None,
             error_rows: Vec::new(),
             errors: Vec::new(),
             ingested: now(),
@@ -292,7 +295,7 @@ impl Batch {
             Column::Int(_) => 0,
             Column::Addr { spans, .. } | Column::Text(spans) => spans.iter().map(|span| span.len).max().unwrap_or(0),
         };
-        self.columns.iter().map(|column| longest(column) as usize).sum()
+        self.longest.unwrap_or_else(|| self.columns.iter().map(|column| longest(column) as usize).sum())
     }
 
     /// Byte offset of a row's line in the decompressed object.

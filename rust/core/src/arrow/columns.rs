@@ -7,9 +7,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringViewArray};
+use arrow_array::{Array, ArrayRef, BooleanArray, ListArray, PrimitiveArray, StringArray, StringViewArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::Field;
 
@@ -18,7 +17,8 @@ use super::views::{self, Views};
 use crate::batch::{ABSENT, Column, Span};
 use crate::direction::NAMES as DIRECTIONS;
 use crate::ecs::{
-    CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword, service_name,
+    COMMUNITY_ID, CommunityIds, Constant, Context, Mapped, Source, TCP_FLAGS, Type, Value, protocol_keyword,
+    service_code, service_name,
 };
 use crate::enrich::Said;
 use crate::time;
@@ -56,9 +56,10 @@ impl<'a> Builder<'a> {
                     dictionary::of_numbers(self.ints(at), |number| protocol_keyword(number).map(Into::into))
                 })
             }
-            Source::Service { .. } => {
-                let codes: Vec<_> =
-                    (0..self.rows()).map(|row| self.context.service(&field.source, row).into()).collect();
+            Source::Service { protocol, ports: (from, to) } => {
+                let [protocols, from, to] = [protocol, from, to].map(|at| self.ints(at));
+                let code = |row: usize| service_code(protocols[row], from[row], to[row]).into();
+                let codes: Vec<i64> = (0..self.rows()).map(code).collect();
                 dictionary::of_numbers(&codes, |code| service_name(code as u16).map(Into::into))
             }
             Source::Text(at) if matches!(batch.columns[at], Column::Addr { .. }) => Arc::new(self.addresses(at)),
@@ -188,11 +189,15 @@ impl<'a> Builder<'a> {
 
     fn community_ids(&self) -> ArrayRef {
         let mut made = CommunityIds::new(self.context.batch);
-        let mut ids = StringBuilder::with_capacity(self.rows(), self.rows() * 30);
+        let mut text = Vec::with_capacity(self.rows() * COMMUNITY_ID);
+        let mut offsets = Vec::with_capacity(self.rows() + 1);
+        offsets.push(0);
         for row in 0..self.rows() {
-            ids.append_option(made.of(row).and_then(|id| std::str::from_utf8(id).ok()));
+            text.extend_from_slice(made.of(row).map_or(&[][..], |id| id));
+            offsets.push(i32::try_from(text.len()).expect("fewer ids than Arrow's texts have room for"));
         }
-        Arc::new(ids.finish())
+        let nulls = present(&offsets);
+        Arc::new(StringArray::new(OffsetBuffer::new(offsets.into()), text.into(), nulls))
     }
 
     /// 0 for ACCEPT, 1 for REJECT.
@@ -352,11 +357,16 @@ impl Lists {
 
     fn finish(self, values: ArrayRef) -> ArrayRef {
         let offsets = self.0;
-        let present = BooleanBuffer::collect_bool(offsets.len() - 1, |row| offsets[row] < offsets[row + 1]);
-        let nulls = Some(NullBuffer::new(present)).filter(|nulls| nulls.null_count() > 0);
+        let nulls = present(&offsets);
         let item = Arc::new(Field::new_list_field(values.data_type().clone(), true));
         Arc::new(ListArray::new(item, OffsetBuffer::new(offsets.into()), values, nulls))
     }
+}
+
+/// Where something is between two offsets; `None`, if that is everywhere.
+fn present(offsets: &[i32]) -> Option<NullBuffer> {
+    let present = BooleanBuffer::collect_bool(offsets.len() - 1, |row| offsets[row] < offsets[row + 1]);
+    Some(NullBuffer::new(present)).filter(|nulls| nulls.null_count() > 0)
 }
 
 fn moments(values: ScalarBuffer<i64>, nulls: Option<NullBuffer>) -> PrimitiveArray<TimestampMillisecondType> {

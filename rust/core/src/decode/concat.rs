@@ -66,6 +66,7 @@ fn append(whole: &mut Batch, shift: u32, batch: Batch) -> Result<()> {
     whole.errors.extend(batch.errors);
     whole.rows += batch.rows;
     whole.escapes |= batch.escapes;
+    whole.longest = whole.longest.zip(batch.longest).map(|(one, other)| one.max(other));
     whole.nbytes += batch.nbytes;
     Ok(())
 }

@@ -39,6 +39,8 @@ pub(super) fn needs_escapes(text: &[u8]) -> bool {
 pub(super) struct Dictionaries {
     pub(super) text: Bytes,
     pub(super) escapes: bool,
+    /// Bytes of the longest value of each column, together.
+    pub(super) longest: usize,
     /// By column; `None` for numbers.
     columns: Vec<Option<Values>>,
 }
@@ -83,7 +85,9 @@ impl Dictionaries {
                 }
             });
         }
-        Some(Dictionaries { escapes: needs_escapes(&text), text: text.into(), columns })
+        let longest = |values: &Values| values.spans.iter().map(|span| span.len as usize).max().unwrap_or(0);
+        let longest = columns.iter().flatten().map(longest).sum();
+        Some(Dictionaries { escapes: needs_escapes(&text), longest, text: text.into(), columns })
     }
 
     /// A column by its keys, and the rows whose values are no addresses.

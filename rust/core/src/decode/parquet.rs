@@ -140,11 +140,11 @@ impl ParquetChunk {
         let Load { text, mut problems } = load;
         problems.sort_by_key(|&(row, column, _)| (row, column));
         problems.dedup_by_key(|&mut (row, ..)| row);
-        let (text, escapes) = if let Some(known) = self.dictionaries {
-            (known.text.clone(), known.escapes)
+        let (text, escapes, longest) = if let Some(known) = self.dictionaries {
+            (known.text.clone(), known.escapes, Some(known.longest))
         } else {
             let escapes = needs_escapes(&text);
-            (text.into(), escapes)
+            (text.into(), escapes, None)
         };
         let mut batch = Batch {
             rows: self.rows.num_rows(),
@@ -160,6 +160,7 @@ impl ParquetChunk {
             offsets: Vec::new(),
             first_row: self.first_row,
             escapes,
+            longest,
             error_rows: Vec::new(),
             errors: Vec::new(),
             ingested: now(),

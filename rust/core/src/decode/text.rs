@@ -87,6 +87,7 @@ impl TextChunk {
             offsets: Vec::new(),
             first_row: 0,
             escapes,
+            longest: None,
             error_rows,
             errors,
             ingested: now(),

@@ -21,16 +21,16 @@ pub use protocol::keyword as protocol_keyword;
 pub use value::Value;
 
 #[cfg(feature = "parquet")]
-pub(crate) use community_id::Ids as CommunityIds;
+pub(crate) use community_id::{Ids as CommunityIds, LEN as COMMUNITY_ID};
 pub(crate) use enriched::enriched;
 #[cfg(feature = "parquet")]
 pub(crate) use mapping::{Constant, Source};
 pub(crate) use mapping::{Mapped, mapping};
 pub(crate) use out::SHORT;
 pub(crate) use plan::write_value;
-#[cfg(feature = "parquet")]
-pub(crate) use service::name as service_name;
 pub(crate) use service::of_port as service_of_port;
+#[cfg(feature = "parquet")]
+pub(crate) use service::{code as service_code, name as service_name};
 #[cfg(feature = "parquet")]
 pub(crate) use tcp_flags::NAMES as TCP_FLAGS;
 pub(crate) use value::Context;
