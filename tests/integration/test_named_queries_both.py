@@ -160,15 +160,6 @@ def test_elasticsearch_whose_flows_lack_what_is_asked_for(
     )
 
 
-def test_a_namespace_that_is_not_there_is_said_in_a_line(both: dict[str, str]) -> None:
-    done = CliRunner().invoke(
-        main, ["query", "top-talkers", "--from", both["elasticsearch"], "--namespace", "nosuch", *TIME]
-    )
-    assert done.exit_code == 1
-    assert "logs-aws.vpcflow-nosuch" in done.stderr
-    assert "Traceback" not in done.output
-
-
 def test_a_server_with_tls_and_credentials(
     secure_elasticsearch, no_credentials, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
