@@ -187,9 +187,9 @@ def lacking(engine: Engine, names: Sequence[str], period: Period | None = None) 
     return {name for name, share in zip(names, rows[0][1:], strict=True) if not share}
 
 
-def newest(engine: Engine) -> datetime | None:
-    """When the last flow ended; None when there is none."""
-    rows = engine(Step(Filter(), None, (), None, (Metric("last", "last"),)))
+def newest(engine: Engine, period: Period | None = None) -> datetime | None:
+    """When the last flow of a period, or of all, ended; None when there is none."""
+    rows = engine(Step(Filter(), period, (), None, (Metric("last", "last"),)))
     return rows[0][0] if rows else None
 
 

@@ -161,15 +161,18 @@ class Watch:
 
         Such a store is done, not silent: of a demonstration, say, or of last month.
         """
-        watched = any(self._state.fact("evaluated", rule.id) for rule in self._rules)
-        if watched and self._state.fact("said", "old") is None:
+        known = self._state.fact("said", "old")
+        if known is None and any(self._state.fact("evaluated", rule.id) for rule in self._rules):
             return None
-        last = newest(engine)
+        last = newest(engine, Period(now - timedelta(days=1), now))
+        if last is None:  # all files of a store are opened for it: once
+            last = datetime.fromisoformat(known) if known else newest(engine)
         with self._state.together(keep=keep):
             if last is None or last >= now - _FIRST - timedelta(seconds=LATE):
                 self._state.forget("said", "old")
                 return None
-            if self._state.note("said", "old"):
+            self._state.note("said", "old", last.isoformat())
+            if known is None:
                 self._say(
                     f"the newest flow is from {last:%Y-%m-%d %H:%M} UTC, and nothing newer has come, so "
                     "rules have nothing to count; vpcflow alerts backtest counts what was before"
