@@ -78,6 +78,13 @@ def test_an_unreadable_line_keeps_its_text_and_says_what_is_wrong(
     ]
 
 
+@pytest.mark.parametrize("lines", [["\f"], ["\f", GOOD]])
+def test_a_line_of_other_white_space_is_told_whatever_else_is_read_with_it(lines: list[str]) -> None:
+    reader = vpcflow.read("".join(f"{line}\n" for line in lines).encode(), format=samples.V2)
+    (error,) = [error for batch in reader for error in batch.errors]
+    assert error.raw == b"\f"
+
+
 def test_errors_are_picklable_and_say_where() -> None:
     (error,) = vpcflow.parse(samples.log(samples.V2, [replaced(5, "x")])).errors
     copy = pickle.loads(pickle.dumps(error))

@@ -117,7 +117,7 @@ proptest! {
                 Err(_) => failed = true,
             }
         }
-        let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+        let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.iter().all(|b| b" \t\r".contains(b))).count();
         prop_assert!(failed || documents == lines || lines.abs_diff(documents) <= 1 && bytes.starts_with(b"\xef\xbb\xbf"));
     }
 

@@ -65,8 +65,9 @@ impl Lines {
             if whole && self.take_header(options, format)? {
                 continue;
             }
-            let blank = self.rest()[..cut].iter().all(u8::is_ascii_whitespace);
-            if format.is_none() && !blank {
+            // A line of other white space is a line that can't be read, in this chunk as in any.
+            let blank = self.rest()[..cut].iter().all(|byte| b" \t\r\n".contains(byte));
+            if format.is_none() && !self.rest()[..cut].trim_ascii().is_empty() {
                 match detect(&self.rest()[..cut]) {
                     Ok(found) => *format = Some(Arc::new(found)),
                     Err(_) if self.early => {
