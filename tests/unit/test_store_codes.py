@@ -196,7 +196,9 @@ def test_rows_of_files_as_others_write_them(paths: list[str], tmp_path: Path) ->
     for copy in (path, mixed):
         own = [("o", "source.ip", values([copy], "source.ip"))]
         codes = coded([copy], shared=[shares([copy], 1)], own=own)
-        expected = f'{sql_key([copy], 1)}, nullif({sql_number([copy], "source.ip")}, 0), epoch_ms("@timestamp")'
+        expected = (
+            f'{sql_key([copy], 1)}, nullif({sql_number([copy], "source.ip")}, 0), epoch_ms("@timestamp")'
+        )
         assert table(codes).fetchall() == [row[:2] for row in asked([copy], expected) if row[2]]
 
 
