@@ -94,6 +94,10 @@ def both(
 
 
 TWO_CORES = Target(("one thread",), 1.8, subject="two threads")
+OWN_THREADS = (
+    replace(who.OURS_OWN_FIELDS, name="one thread"),
+    replace(who.OURS_OWN_FIELDS, name="two threads", command=who.python("ours_arrow", "own-two"), cores=2),
+)
 OWN, EVERY = "typed Arrow, the log's own fields", "typed Arrow, every ECS field"
 ROWS = (
     *both("ndjson", "text to ECS NDJSON, one core", "ndjson", NDJSON, *NDJSON_TARGETS),
@@ -102,6 +106,7 @@ ROWS = (
     *both(
         "threads-ndjson", "text to ECS NDJSON, two cores", "ndjson", threads("ndjson"), TWO_CORES, by="wall"
     ),
+    *both("threads-fields", f"text to {OWN}, two cores", "memory", OWN_THREADS, TWO_CORES, by="wall"),
     *both("threads-arrow", f"text to {EVERY}, two cores", "memory", threads("arrow"), TWO_CORES, by="wall"),
     *both("gzip", "text in gzip to ECS NDJSON, two cores", "ndjson", GZIP, *GZIP_TARGETS, by="wall"),
     Row("parquet-v5", "v5 Parquet to ECS NDJSON, one core", 5, "ndjson", PARQUET, targets=PARQUET_TARGETS),

@@ -76,5 +76,6 @@ if __name__ == "__main__":
             "one": (arrow, count),
             "two": (partial(arrow, threads=2), count),
             "own": (partial(arrow, own=True), count),
+            "own-two": (partial(arrow, threads=2, own=True), count),
         }
     )

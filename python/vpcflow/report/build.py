@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -79,7 +80,9 @@ def dashboards(names: Sequence[str] = ()) -> list[Dashboard]:
     paths = {path.stem: path for path in sorted((folder() / "dashboards").glob("*.yml"))}
     for name in names:
         if name not in paths:
-            raise ConfigError(f"there is no dashboard {name}; there are {', '.join(paths)}")
+            close = difflib.get_close_matches(name, paths, 1)
+            meant = f"did you mean {close[0]}? " if close else ""
+            raise ConfigError(f"there is no dashboard {name}; {meant}there are {', '.join(paths)}")
     order = dict.fromkeys(names or ("overview", "traffic", "security-groups", "threats", "health", *paths))
     return [load(paths[name]) for name in order if name in paths]
 
