@@ -285,7 +285,7 @@ def test_values_are_no_markup(tmp_path):
         (
             ["--from", "{store}", "--dashboard", "overvew"],
             2,
-            "there is no dashboard overvew; there are health",
+            "there is no dashboard overvew; did you mean overview? there are health",
         ),
         (["--from", "{store}", "--last", "1d", "--since", "1d"], 2, "--last and --since both say"),
         (["--from", "{store}", "--until", "1d"], 2, "--until needs --since"),
