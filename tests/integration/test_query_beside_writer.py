@@ -19,6 +19,7 @@ from vpcflow.cli import main
 from vpcflow.query.answer import answer
 from vpcflow.query.flows import open_flows
 from vpcflow.query.model import Period, Query
+from vpcflow.report.build import build, dashboards
 
 DAY = datetime(2026, 11, 23, tzinfo=UTC)
 FILES, FLOWS = 500, 20
@@ -161,6 +162,26 @@ def test_an_object_that_is_indexed_again_is_read_as_one_or_the_other(tmp_path: P
             seen.update(answer(query, engine).rows)
     assert writer.returncode == 0
     assert seen == {(FLOWS, FLOWS * 100), (200 * FLOWS, 200 * FLOWS * 100)}
+
+
+def test_a_report_of_a_large_store_is_of_one_version_or_the_other(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The core reads its files, first the values and then the rows; between them a part is replaced."""
+    monkeypatch.setattr("vpcflow.report.build._FEW", 0)
+    versions = tmp_path / "long.log", tmp_path / "short.log"
+    more = [line.replace("eni-0a", f"eni-{number:02}") for number in range(99) for line in flows(0)]
+    versions[0].write_text("\n".join([HEADER, *flows(0), *more, ""]))
+    versions[1].write_text("\n".join([HEADER, *flows(0), ""]))
+    log, store = tmp_path / "changing.log", tmp_path / "store"
+    log.write_bytes(versions[0].read_bytes())
+    vpcflow.index([*sorted(logs.iterdir())[:40], log], to=store)
+    boards, seen = dashboards(["overview"]), set()
+    with beside(CHANGER, *versions, log, store, 0.05) as writer:
+        while writer.poll() is None:
+            seen.add(build(store, boards, with_cubes=False).flows)
+    assert writer.returncode == 0
+    assert seen == {(40 + 1) * FLOWS, (40 + 100) * FLOWS}
 
 
 def total(store: Path) -> int:

@@ -26,8 +26,8 @@ __all__ = ["Selection", "beside_writers", "connect", "files_of", "open_store", "
 
 T = TypeVar("T")
 
-#: So often a store is asked that is written to meanwhile.
-_TRIES = 50
+#: So often a store is asked that is written to meanwhile; and after an error that may be the statement's own.
+_TRIES, _AGAIN = 50, 5
 #: Seconds by which the times of files may differ from the clock.
 _CLOCK = 1.0
 
@@ -203,16 +203,18 @@ def beside_writers(connection: duckdb.DuckDBPyConnection, ask: Callable[[], T]) 
     """
     import duckdb
 
-    for left in reversed(range(_TRIES)):
+    for tried in range(1, _TRIES + 1):
         begun = time.time()
         try:
             return ask()
-        except (duckdb.InterruptException, duckdb.ProgrammingError, duckdb.DataError):
+        except (duckdb.InterruptException, duckdb.ProgrammingError):
             raise  # Ctrl-C, or the statement's own
-        except duckdb.Error:
+        except duckdb.Error as error:
+            # What can't be converted is a value in the statement, or no value, but bytes of another file.
+            most = _AGAIN if isinstance(error, duckdb.DataError) else _TRIES
             folders = _root(connection).glob("date=*")
             written = max((folder.stat().st_mtime for folder in folders), default=0.0)
-            if not left or written < begun - _CLOCK:
+            if tried >= most or written < begun - _CLOCK:
                 raise
     raise AssertionError
 
