@@ -202,6 +202,18 @@ def test_rows_of_files_as_others_write_them(paths: list[str], tmp_path: Path) ->
         assert table(codes).fetchall() == [row[:2] for row in asked([copy], expected) if row[2]]
 
 
+def test_a_column_that_is_asked_for_twice(paths: list[str], tmp_path: Path) -> None:
+    """As for event.action and aws.vpcflow.action; and whatever kind of text it is for who wrote it."""
+    whole = pyarrow.parquet.ParquetFile(paths[1]).read()
+    for of in (pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()):
+        copy = str(tmp_path / f"{of}.parquet")
+        column = whole.schema.get_field_index("source.ip")
+        again = whole.set_column(column, "source.ip", whole["source.ip"].cast(of))
+        pyarrow.parquet.write_table(again, copy, use_dictionary=False)
+        one, other = _core.store_values([copy], ["source.ip", "source.ip"], 1000)
+        assert sorted(one or []) == sorted(other or []) == sorted(values([copy], "source.ip"))
+
+
 @pytest.mark.parametrize("compression", ["zstd", "snappy", "none"])
 def test_rows_of_pages_of_other_sizes(paths: list[str], tmp_path: Path, compression: str) -> None:
     whole = pyarrow.parquet.ParquetFile(paths[1]).read()

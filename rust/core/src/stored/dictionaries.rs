@@ -69,7 +69,7 @@ fn join(one: Range, other: Range) -> Range {
 
 fn add_texts(file: &mut StoreFile, name: &str, texts: &mut Texts, buffers: &mut Buffers) -> Result<()> {
     let Some(column) = file.column(name) else { return Ok(()) };
-    if file.data_type(name) != Some(&DataType::Utf8) {
+    if !file.is_text(name) {
         return Err(file.broken(&format!("its column {name} is not text")));
     }
     for row_group in 0..file.row_groups().len() {

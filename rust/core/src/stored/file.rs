@@ -56,6 +56,11 @@ impl StoreFile {
         self.metadata.schema().field_with_name(name).ok().map(Field::data_type)
     }
 
+    /// Whether a column has texts; one that isn't there has none.
+    pub(super) fn is_text(&self, name: &str) -> bool {
+        matches!(self.data_type(name), None | Some(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View))
+    }
+
     /// Has columns read in other types than their own.
     pub(super) fn read_as(&mut self, data_type: impl Fn(&Field) -> Option<DataType>) -> Result<()> {
         let fields = self.metadata.schema().fields().iter().map(|field| match data_type(field) {

@@ -104,7 +104,7 @@ impl OpenFile {
     fn new(mut file: StoreFile, codes: &StoreCodes) -> Result<Option<OpenFile>> {
         let Some(time) = file.column(TIME) else { return Ok(None) };
         for texts in codes.texts() {
-            if file.data_type(&texts.column).is_some_and(|data_type| *data_type != DataType::Utf8) {
+            if !file.is_text(&texts.column) {
                 return Err(file.broken(&format!("its column {} is not text", texts.column)));
             }
         }
