@@ -99,7 +99,7 @@ def works(store: Path, folder: Path) -> list[Work]:
     ]
 
 
-def script(command: Sequence[str], before: str) -> str | None:
+def script(command: Sequence[str], before: str = "") -> str | None:
     """What the command asks DuckDB, as its command line takes it; None for a command that isn't there."""
     code = f"""
 import json, sys
