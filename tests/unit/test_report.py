@@ -6,7 +6,10 @@ import csv
 import io
 import json
 import re
+import signal
+import subprocess
 import sys
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -361,3 +364,19 @@ def test_scripts_are_made_once(store, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
     report("--from", store, "-o", tmp_path / "page.html", "--dashboard", "health")
     assert "<script>alert()</script>" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize("seconds", [0.6, 1.0, 1.4])
+def test_ctrl_c_ends_it_without_a_traceback(store, tmp_path, seconds):
+    """Twice at once, as somebody presses it who is in a hurry, and as a shell and timeout send it."""
+    code = "import vpcflow.report.build as b; b._FEW = 0; from vpcflow.cli import main; main()"
+    page = tmp_path / "page.html"
+    command = [sys.executable, "-c", code, "report", "--from", str(store), "-o", str(page)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert process.returncode in {0, 130}
+    assert process.returncode == 0 or (said.strip() == "Interrupted" and not page.exists())

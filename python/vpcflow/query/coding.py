@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from vpcflow import _core
@@ -20,6 +19,7 @@ from vpcflow.query.fields import has_several, kind
 from vpcflow.query.quoted import identifier, literal
 from vpcflow.query.rows import fetch, insert_stream
 from vpcflow.query.store import paths_of
+from vpcflow.query.threads import threads
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,7 +68,7 @@ def code(
         fetch(connection, f"CREATE TABLE {name} ({types})")
         # A thread reads one stream at a time.
         streams = os.cpu_count() or 1
-        with ThreadPoolExecutor(streams) as pool:
+        with threads(streams) as pool:
             list(pool.map(making.fill, [paths[at::streams] for at in range(streams)]))
     except (QueryError, DecodeError):
         fetch(connection, f"DROP TABLE IF EXISTS {name}")

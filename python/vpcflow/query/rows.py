@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,7 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
     Raises:
         QueryError: DuckDB doesn't take it, or it is empty.
     """
-    import duckdb
-
-    try:
+    with _told():
         last = _run_but_last(connection, sql)
         selected = beside_writers(connection, lambda: _describe(connection, last))
         result = beside_writers(connection, lambda: connection.execute(_with_text_times(selected, last)))
@@ -51,10 +50,6 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str) -> Rows:
         columns = _unique([str(column[0]) for column in (selected or described)])
         numeric = [_is_number(str(column[1])) for column in described]
         return Rows(columns, numeric, _fetch(result))
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
-    except duckdb.Error as error:
-        raise QueryError(_one_line(error)) from error
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
@@ -63,14 +58,8 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ..
     Raises:
         QueryError: DuckDB doesn't take it.
     """
-    import duckdb
-
-    try:
+    with _told():
         return beside_writers(connection, lambda: connection.cursor().execute(sql).fetchall())
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
-    except duckdb.Error as error:
-        raise QueryError(_one_line(error)) from error
 
 
 def insert_stream(connection: duckdb.DuckDBPyConnection, table: str, stream: object) -> None:
@@ -79,23 +68,15 @@ def insert_stream(connection: duckdb.DuckDBPyConnection, table: str, stream: obj
     Raises:
         QueryError: the stream fails, or has other columns.
     """
-    import duckdb
-
-    cursor = connection.cursor()
-    try:
+    with _told():
+        cursor = connection.cursor()
         cursor.register("stream", stream)
         cursor.execute(f"INSERT INTO {table} SELECT * FROM stream")  # noqa: S608 - a name
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
-    except duckdb.Error as error:
-        raise QueryError(_one_line(error)) from error
 
 
 def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os.PathLike[str]) -> None:
     """Runs the statements of `sql` and writes the rows of the last into a Parquet file."""
-    import duckdb
-
-    try:
+    with _told():
         last = _run_but_last(connection, sql)
         beside_writers(
             connection,
@@ -103,10 +84,6 @@ def copy_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str | os
                 f"COPY (\n{last}\n) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)"
             ),
         )
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
-    except duckdb.Error as error:
-        raise QueryError(_one_line(error)) from error
 
 
 def write_parquet(rows: Rows, types: Sequence[str], path: str | os.PathLike[str]) -> None:
@@ -131,6 +108,23 @@ def write_parquet(rows: Rows, types: Sequence[str], path: str | os.PathLike[str]
             f"COPY (SELECT {columns} FROM (SELECT unnest(rows) AS row FROM texts))"  # noqa: S608
             f" TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)"
         )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """DuckDB's errors as ours, and Ctrl-C as Python's."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except duckdb.Error as error:
+        raise QueryError(_one_line(error)) from error
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():  # Ctrl-C, where DuckDB finds it between two steps
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _run_but_last(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
@@ -167,15 +161,9 @@ def _with_text_times(columns: list[tuple[str, str]] | None, sql: str) -> str:
 
 
 def _fetch(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    import duckdb
-
-    try:
+    with _told():
         while rows := result.fetchmany(_FETCH):
             yield from rows
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
-    except duckdb.Error as error:
-        raise QueryError(_one_line(error)) from error
 
 
 def _is_number(kind: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,6 +16,7 @@ from vpcflow.query.fields import has_several, kind
 from vpcflow.query.filters import Filter
 from vpcflow.query.flows import open_flows
 from vpcflow.query.model import Metric, Period, Query
+from vpcflow.query.threads import threads
 from vpcflow.report.cubes import DIMENSIONS, Cube, Values, cubes, values
 from vpcflow.report.numbers import Numbers, Span, numbers
 
@@ -153,15 +153,12 @@ def _boards(
         (board, panel) for board in boards for panel in sorted(board.panels, key=lambda one: one.place[1::-1])
     ]
     found: dict[str, list[tuple[Numbers, list[Cube]]]] = {board.name: [] for board in boards}
-    pool = ThreadPoolExecutor(2)
-    try:
+    with threads(2) as pool:
         asked = [(board, pool.submit(ask, board, panel)) for board, panel in panels]
         for done, (board, one) in enumerate(asked, 1):
             found[board.name].append(one.result())
             if told:
                 told(done, len(asked))
-    finally:
-        pool.shutdown(cancel_futures=True)
     return [
         Board(board, [made for made, _ in found[board.name]], [cubes for _, cubes in found[board.name]])
         for board in boards
