@@ -16,6 +16,7 @@ use crate::bytes::bytes;
 use crate::direction::Direction;
 use crate::errors::{parse_error, raise};
 use crate::format::{Format, Origin};
+use crate::heap::make_room;
 use crate::reader::{bytes_of, directed, on_error};
 
 /// Some flow records of one format, in the order of their object.
@@ -116,10 +117,17 @@ impl Batch {
         requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let rows = match requested_schema {
-            None => py.detach(|| record_batch(&self.0)),
+            None => py.detach(|| {
+                make_room();
+                record_batch(&self.0)
+            }),
             Some(capsule) => {
                 let schema = Arc::new(schema_of(capsule)?);
-                py.detach(|| record_batch_as(&self.0, &schema)).map_err(raise)?
+                py.detach(|| {
+                    make_room();
+                    record_batch_as(&self.0, &schema)
+                })
+                .map_err(raise)?
             }
         };
         let schema = rows.schema();

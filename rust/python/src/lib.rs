@@ -6,6 +6,7 @@ mod direction;
 mod enrich;
 mod errors;
 mod format;
+mod heap;
 mod own;
 mod reader;
 mod store;

@@ -17,6 +17,7 @@ use crate::direction::Direction;
 use crate::enrich::Enrichment;
 use crate::errors::raise;
 use crate::format::{Format, Origin};
+use crate::heap::make_room;
 
 /// Decodes one object into chunks of whole lines (or Parquet rows), in order, at constant memory.
 #[pyclass(frozen, module = "vpcflow._core")]
@@ -98,6 +99,7 @@ impl Chunk {
         let direction = direction.map(|direction| &direction.get().0);
         let enrichment = enrichment.map(|enrichment| &enrichment.get().0);
         let parse = || {
+            make_room();
             let mut batch = directed(chunk.parse()?, direction);
             if let Some(enrichment) = enrichment {
                 enrichment.add(&mut batch);
